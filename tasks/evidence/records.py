@@ -1,0 +1,60 @@
+"""Small frozen records that steps hand to each other; never frames or tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.evidence.digest import digest_file
+
+
+class Record(BaseModel):
+    """A frozen record; its JSON form is what the dossier keeps."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileRef(Record):
+    """A file and the digest of the bytes it had.
+
+    Attributes:
+        path: relative to the working directory, or to the dossier for files of the dossier.
+        sha256: of the whole file.
+        bytes: its size.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+
+    @classmethod
+    def of(cls, path: Path, relative_to: Path | None = None) -> FileRef:
+        """Digest ``path``; store it relative to ``relative_to`` if given."""
+        shown = path.relative_to(relative_to) if relative_to else path
+        return cls(path=shown.as_posix(), sha256=digest_file(path), bytes=path.stat().st_size)
+
+
+class Part(Record):
+    """One part of a data set: its prepared file and its rows."""
+
+    file: FileRef
+    rows: int
+
+
+class Dataset(Record):
+    """A dataset version: bytes pinned by DVC and named by SHA-256.
+
+    Attributes:
+        name: the plan's name.
+        sources: the raw files as pinned.
+        train: rows that the model may learn from (validation rows included).
+        test: rows that it is judged on.
+        digest: SHA-256 over the sorted (name, sha256) of the sources and of both parts.
+    """
+
+    name: str
+    sources: tuple[FileRef, ...]
+    train: Part
+    test: Part
+    digest: str

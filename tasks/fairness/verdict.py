@@ -1,0 +1,86 @@
+"""What a gate says: the three verdicts and the record of one judged limit."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tasks.evidence.records import Record
+
+
+class Verdict(StrEnum):
+    """PASS and FAIL are each shown with a stated error rate; INCONCLUSIVE claims nothing."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+    @classmethod
+    def worst(cls, verdicts: list[Verdict]) -> Verdict:
+        """FAIL if any fails, else INCONCLUSIVE if any is (or none was given), else PASS."""
+        if cls.FAIL in verdicts:
+            return cls.FAIL
+        if cls.INCONCLUSIVE in verdicts or not verdicts:
+            return cls.INCONCLUSIVE
+        return cls.PASS
+
+
+class GroupRate(Record):
+    """A group's rate behind a metric.
+
+    Attributes:
+        rate_name: which rate (``selection_rate``, ``tpr``, ``fpr``, ``ppv``, ``accuracy``).
+        group: the group's level, or levels joined by " x ".
+        events: numerator.
+        n: denominator.
+        rate: events / n, None when n is 0.
+        low: lower limit of the two-sided 95% Clopper-Pearson interval, None when undefined.
+        high: upper limit likewise.
+        judged: whether the group takes part in the verdict.
+    """
+
+    rate_name: str
+    group: str
+    events: int
+    n: int
+    rate: float | None
+    low: float | None
+    high: float | None
+    judged: bool = True
+
+
+class Judged(Record):
+    """One limit, judged.
+
+    Attributes:
+        metric: the metric's name.
+        attribute: the attribute or crossing.
+        limit: the plan's limit.
+        verdict: computed, never written by hand.
+        measurement: the metric's value over judged groups, None when undefined.
+        low: lower bound of the metric (FAIL needs it beyond the limit).
+        high: upper bound of the metric (PASS needs it within the limit); for ratios likewise.
+        alpha: the level in force.
+        n: rows in the denominators of the worst pair.
+        worst: the pair of groups that decides, and the rate it differs in: (rate, high, low).
+        settles: what would settle an INCONCLUSIVE, or "" otherwise.
+        detectable: the smallest gap that this test set could show at 80% power, if known.
+        groups: every group's rates.
+        not_judged: groups listed under the plan's `too_small: report`.
+        sentence: both sides in words: "... 0.14 > limit 0.10 (F vs M, n=212)".
+    """
+
+    metric: str
+    attribute: str
+    limit: float
+    verdict: Verdict
+    measurement: float | None
+    low: float | None
+    high: float | None
+    alpha: float
+    n: int
+    worst: tuple[str, str, str] | None
+    settles: str = ""
+    detectable: float | None = None
+    groups: tuple[GroupRate, ...] = ()
+    not_judged: tuple[str, ...] = ()
+    sentence: str = ""

@@ -1,0 +1,36 @@
+"""Operations: when runs start and where they are filed. No part of any digest that decides a verdict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.plan.base import Member
+
+
+class Schedule(Member):
+    """When retraining starts by itself."""
+
+    cron: str = Field(description="five fields, UTC: minute hour day month weekday")
+
+
+class Registry(Member):
+    """How the runs are filed in MLflow."""
+
+    experiment: str | None = Field(None, description="MLflow experiment; the plan's name when absent")
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Compute(Member):
+    """What a run may use."""
+
+    threads: Annotated[int, Field(ge=1)] = 2
+
+
+class Operations(Member):
+    """When runs start and where they are filed."""
+
+    schedule: Schedule | None = None
+    registry: Registry = Registry()
+    compute: Compute = Compute()
