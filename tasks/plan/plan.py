@@ -61,13 +61,19 @@ class Plan(Member):
             column = columns.get(protected.column)
             if column is not None and (column.type == "category") != (protected.bins is None):
                 need = "takes no `bins`" if column.type == "category" else "needs `bins`"
-                problems.append(f"judgement.protected.{name}: column {protected.column!r} is {column.type}: it {need}")
+                problems.append(
+                    f"judgement.protected.{name}: column {protected.column!r} is {column.type}: it {need}"
+                )
         return problems
 
     def _unknown_attributes(self) -> list[str]:
         judgement = self.judgement
-        wanted = {f"judgement.limits[{i}].attribute": limit.attribute for i, limit in enumerate(judgement.limits)}
-        wanted |= {f"recipe.mitigation[{i}].attribute": m.attribute for i, m in enumerate(self.recipe.mitigation)}
+        wanted = {
+            f"judgement.limits[{i}].attribute": limit.attribute for i, limit in enumerate(judgement.limits)
+        }
+        wanted |= {
+            f"recipe.mitigation[{i}].attribute": m.attribute for i, m in enumerate(self.recipe.mitigation)
+        }
         if judgement.population is not None:
             compared = judgement.population.attributes
             wanted |= {f"judgement.population.attributes[{i}]": a for i, a in enumerate(compared)}
@@ -83,13 +89,14 @@ class Plan(Member):
 
     def _parts(self) -> list[str]:
         parts = {source.part for source in self.judgement.data.sources}
+        divided = parts != {"all"}
         fraction = self.judgement.test_set.fraction
-        if parts == {"all"} and fraction is None:
+        if not divided and fraction is None:
             return ["judgement.test_set.fraction: no source is marked `part: test`, so a share is needed"]
-        if parts != {"all"} and "all" in parts:
+        if divided and "all" in parts:
             return ["judgement.data.sources: either every source is `part: all`, or none is"]
-        if parts != {"all"} and parts != {"train", "test"}:
+        if divided and parts != {"train", "test"}:
             return [f"judgement.data.sources: both a train and a test part are needed, found {sorted(parts)}"]
-        if parts != {"all"} and fraction is not None:
+        if divided and fraction is not None:
             return ["judgement.test_set.fraction: the data has its own division; leave this out"]
         return []

@@ -1,0 +1,184 @@
+"""Read plan.yaml: the only reader of that file. All problems at once, each with a remedy."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from tasks.errors import PlanError
+from tasks.evidence.digest import write_atomically
+from tasks.plan.plan import Plan
+
+CARD_HEADINGS = ("Origin", "Licence", "Known limits")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise PlanError(str(node.start_mark.name), [f"line {line}: key {key!r} stands twice"])
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
+    """Read and check ``data/NAME/plan.yaml`` and its card.
+
+    Args:
+        name: the plan's folder below ``data``.
+        data: the folder of plans.
+        settings: changes of the recipe, ``recipe.training.epochs=3``.
+
+    Raises:
+        PlanError: with every problem found: no such plan, YAML errors, unknown keys, wrong
+            types, rules between blocks, a missing card, a setting outside the recipe.
+    """
+    path = data / name / "plan.yaml"
+    if not path.is_file():
+        raise PlanError(str(path), [f"there is no plan {name!r}{_closest(name, plan_names(data))}"])
+    document = read_document(path)
+    for setting in settings:
+        _apply(document, setting)
+    plan = parse_plan(name, document, where=str(path))
+    if problems := list(_card_problems(path.with_name("card.md"))):
+        raise PlanError(str(path.with_name("card.md")), problems)
+    return plan
+
+
+def plan_names(data: Path) -> list[str]:
+    """Names of the folders below ``data`` that hold a plan, sorted."""
+    return sorted(path.parent.name for path in data.glob("*/plan.yaml"))
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read YAML into plain values.
+
+    Raises:
+        PlanError: for a file that isn't YAML, or whose top level isn't a mapping.
+    """
+    try:
+        with path.open(encoding="utf-8") as handle:
+            document = yaml.load(handle, _StrictLoader)  # noqa: S506 - a subclass of SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlanError(str(path), [f"not readable as YAML: {error}"]) from error
+    if not isinstance(document, dict):
+        raise PlanError(str(path), ["three blocks are expected: judgement, recipe, operations"])
+    return document
+
+
+def parse_plan(name: str, document: dict[str, Any], where: str) -> Plan:
+    """Build a plan from plain values.
+
+    Raises:
+        PlanError: with every problem, its key's path and a "did you mean".
+    """
+    try:
+        return Plan.model_validate({**document, "name": name})
+    except ValidationError as error:
+        problems = [line for detail in error.errors() for line in _explain(detail)]
+        raise PlanError(where, problems) from error
+
+
+def write_schema(path: Path) -> None:
+    """Write the JSON Schema of a plan, for editors that check and complete YAML."""
+    schema = Plan.model_json_schema()
+    schema["title"] = "Assay plan"
+    schema["properties"].pop("name")
+    schema["required"].remove("name")
+    write_atomically(path, json.dumps(schema, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _apply(document: dict[str, Any], setting: str) -> None:
+    """Carry out ``recipe.key.key=value`` on the document, or say why not."""
+    path, equals, text = setting.partition("=")
+    keys = path.strip().split(".")
+    if not equals or keys[0] != "recipe" or len(keys) < 2:
+        problem = f"{setting!r}: KEY=VALUE is expected, with a key below `recipe`"
+        if keys[0] in ("judgement", "operations"):
+            problem += f"; `{keys[0]}` is changed in plan.yaml alone, where it leaves a trace"
+        raise PlanError("--set", [problem])
+    target: Any = document
+    for key in keys[:-1]:
+        target = target[int(key)] if isinstance(target, list) and key.isdigit() else _below(target, key)
+        if not isinstance(target, dict | list):
+            raise PlanError("--set", [f"{setting!r}: there is nothing to set below {key!r}"])
+    value = yaml.safe_load(text)
+    if isinstance(target, list):
+        if not keys[-1].isdigit() or int(keys[-1]) >= len(target):
+            raise PlanError(
+                "--set", [f"{setting!r}: an index below {len(target)} is expected, found {keys[-1]!r}"]
+            )
+        target[int(keys[-1])] = value
+    else:
+        target[keys[-1]] = value
+
+
+def _below(target: Any, key: str) -> Any:
+    return target.setdefault(key, {}) if isinstance(target, dict) else None
+
+
+def _explain(detail: ErrorDetails) -> Iterator[str]:
+    """Sentences for one pydantic error."""
+    path = _path(detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        yield f"{path}: unknown key{_closest(str(detail['loc'][-1]), _vocabulary())}"
+    elif kind == "missing":
+        yield f"{path}: is required and missing"
+    elif kind == "literal_error":
+        expected = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        guess = _closest(str(detail["input"]), expected)
+        yield f"{path}: {detail['input']!r} is none of {', '.join(expected)}{guess}"
+    elif kind == "value_error":
+        prefix = f"{path}: " if path else ""
+        yield from (f"{prefix}{line}" for line in str(context["error"]).splitlines())
+    else:
+        yield f"{path}: {detail['msg']}, found {detail['input']!r}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Write ``("judgement", "limits", 0)`` as ``judgement.limits[0]``."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _closest(word: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=1)
+    if found:
+        return f"; did you mean {found[0]!r}?"
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
+
+
+def _vocabulary() -> list[str]:
+    """Every key that a plan may hold anywhere."""
+    schema = Plan.model_json_schema()
+    models = [schema, *schema["$defs"].values()]
+    return sorted({key for model in models for key in model.get("properties", {})})
+
+
+def _card_problems(card: Path) -> Iterator[str]:
+    if not card.is_file():
+        yield f"a data card is required, with the headings {', '.join(f'## {h}' for h in CARD_HEADINGS)}"
+        return
+    sections = {
+        block.split("\n", 1)[0].strip(): block.split("\n", 1)[1].strip()
+        for block in ("\n" + card.read_text(encoding="utf-8")).split("\n## ")[1:]
+        if "\n" in block
+    }
+    for heading in CARD_HEADINGS:
+        if not sections.get(heading):
+            yield f"the section `## {heading}` is missing or empty"
