@@ -1,0 +1,126 @@
+"""A frozen model into MLflow: code beside safetensors, nothing pickled, requirements stated."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow.pyfunc
+import pandas as pd
+from mlflow.entities import LoggedModelOutput
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types.schema import AnyType
+
+import tasks.model
+from tasks.errors import RegistryError
+from tasks.plan.judgement import Column
+from tasks.register.client import Connection
+from tasks.register.served import load_source
+
+SERVED = Path(__file__).with_name("served.py")
+SOURCE = Path(tasks.model.__file__).parent
+REQUIRED = ("mlflow", "numpy", "pandas", "safetensors", "torch")
+EXAMPLE_ROWS = 20
+
+
+def log_model(
+    connection: Connection,
+    run_id: str,
+    model_folder: Path,
+    example: pd.DataFrame,
+    columns: Mapping[str, Column],
+    tags: Mapping[str, str],
+    source: Path = SOURCE,
+) -> str:
+    """File a frozen model under its run; returns its address ``models:/m-...``.
+
+    Args:
+        connection: MLflow.
+        run_id: the run that made the model.
+        model_folder: weights.safetensors and model.json.
+        example: rows as ``pandas.read_csv`` gives them; only their types are kept.
+        columns: the plan's columns, which the model takes in.
+        tags: digests.
+        source: the package that can load the model, copied beside it.
+
+    Raises:
+        RegistryError: when an example lacks a column, or MLflow can't store the model.
+    """
+    with tempfile.TemporaryDirectory(prefix="assay-") as temporary:
+        code = Path(temporary) / "source"
+        shutil.copytree(source, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        signature = _signature(code, model_folder, example, columns)
+        with connection.doing(f"store the model of run {run_id}") as client:
+            run = client.get_run(run_id)
+            logged = client.create_logged_model(
+                run.info.experiment_id, "model", run_id, dict(tags), dict(run.data.params), "assay"
+            )
+            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+            packed = Path(temporary) / "packed"
+            mlflow.pyfunc.save_model(
+                str(packed),
+                python_model=str(SERVED),
+                artifacts={"model": str(model_folder), "source": str(code)},
+                signature=signature,
+                pip_requirements=requirements(),
+                mlflow_model=Model(
+                    artifact_path=logged.artifact_location,
+                    model_uuid=logged.model_id,
+                    run_id=run_id,
+                    model_id=logged.model_id,
+                ),
+            )
+            for cache in [*packed.rglob("__pycache__")]:
+                shutil.rmtree(cache)
+            client.log_model_artifacts(logged.model_id, str(packed))
+            client.finalize_logged_model(logged.model_id, "READY")
+    return f"models:/{logged.model_id}"
+
+
+def requirements() -> list[str]:
+    """What the model needs, pinned to what is installed; without a local build such as ``+cpu``."""
+    return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIRED]
+
+
+def input_schema(columns: Mapping[str, Column], example: pd.DataFrame) -> Schema:
+    """MLflow's types for what ``pandas.read_csv`` may give for ``columns``.
+
+    One column's type may change with the rows read: numbers come as int64 or, with a missing one, as
+    float64; codes such as SEX=1 come as int64. MLflow refuses int64 where double or string is declared,
+    so such columns are declared ``any`` and the model's own encoders check them, row by row.
+
+    Raises:
+        RegistryError: naming the columns that the example lacks.
+    """
+    if lacking := [name for name in columns if name not in example.columns]:
+        raise RegistryError(f"the example rows lack the model's columns {', '.join(map(repr, lacking))}")
+    return Schema(
+        [
+            ColSpec(kind, name, required=not isinstance(kind, AnyType))
+            for name, column in columns.items()
+            for kind in [_type(column, example[name])]
+        ]
+    )
+
+
+def _type(column: Column, values: pd.Series) -> DataType | AnyType:
+    if column.type == "category" and values.dtype == object:
+        return DataType.string
+    if column.type == "integer" and not column.nullable and values.dtype == "int64":
+        return DataType.long
+    return AnyType()  # type: ignore[no-untyped-call]
+
+
+def _signature(
+    code: Path, model_folder: Path, example: pd.DataFrame, columns: Mapping[str, Column]
+) -> ModelSignature:
+    predicted = load_source(code).Predictor.load(model_folder).predict(example.head(EXAMPLE_ROWS))
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.string if predicted[name].dtype == object else DataType.double, str(name))
+        for name in predicted.columns
+    ]
+    return ModelSignature(inputs=input_schema(columns, example), outputs=Schema(outputs))

@@ -1,0 +1,90 @@
+"""What was registered is what was judged: the registered model predicts the raw test rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import mlflow.pyfunc
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.errors import RegistryError
+from tasks.register.client import Connection
+
+
+def check_served(
+    connection: Connection,
+    model_uri: str,
+    rows: pd.DataFrame,
+    predictions: Sequence[str],
+    scores: npt.ArrayLike,
+) -> None:
+    """Load the registered model as anyone would and compare every row with what was judged.
+
+    Args:
+        connection: MLflow.
+        model_uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or ``models:/m-...``.
+        rows: the test part's raw rows, the source's own columns.
+        predictions: (n,) judged classes.
+        scores: (n,) judged probabilities of the positive class, or (n, classes); compared as float32.
+
+    Raises:
+        RegistryError: naming the first row that differs, or that the model can't be loaded or fed.
+    """
+    served = predict(connection, model_uri, rows)
+    if len(served) != len(predictions):
+        raise RegistryError(f"{model_uri}: {len(predictions)} rows were judged, it predicts {len(served)}")
+    judged = np.asarray(predictions, dtype=object)
+    found = served["prediction"].to_numpy(dtype=object)
+    _require_equal(model_uri, "prediction", judged, found)
+    columns = [name for name in served.columns if name != "prediction"]
+    given = np.asarray(scores, dtype=np.float32).reshape(len(judged), -1)
+    if given.shape[1] != len(columns):
+        raise RegistryError(
+            f"{model_uri}: {given.shape[1]} scores a row were judged, it gives {len(columns)}"
+        )
+    for position, name in enumerate(columns):
+        _require_equal(model_uri, name, given[:, position], served[name].to_numpy(dtype=np.float32))
+
+
+def predict(connection: Connection, model_uri: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of a registered model, loaded through ``mlflow.pyfunc``.
+
+    Raises:
+        RegistryError: when it can't be loaded, or refuses the rows.
+    """
+    with connection.doing(f"load {model_uri} and predict {len(rows)} rows"):
+        try:
+            answer = mlflow.pyfunc.load_model(model_uri).predict(rows)
+        except ValueError as error:  # the model's own message about its files or about the rows
+            raise RegistryError(f"{model_uri}: {error}") from error
+    if not isinstance(answer, pd.DataFrame) or "prediction" not in answer.columns:
+        raise RegistryError(
+            f"{model_uri}: a frame with `prediction` is expected, found {type(answer).__name__}"
+        )
+    return answer
+
+
+def download_dossier(connection: Connection, run_id: str, destination: Path) -> Path:
+    """Fetch a run's dossier into ``destination``; returns the folder that holds ``records``.
+
+    Raises:
+        RegistryError: when the run has none.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    with connection.doing(f"fetch the dossier of run {run_id}") as client:
+        if not any(item.path == "dossier" for item in client.list_artifacts(run_id)):
+            raise RegistryError(f"run {run_id} holds no dossier among its artifacts")
+        return Path(client.download_artifacts(run_id, "dossier", str(destination)))
+
+
+def _require_equal(model_uri: str, what: str, judged: npt.NDArray[np.generic], served: object) -> None:
+    differing = np.flatnonzero(judged != served)
+    if len(differing):
+        first = int(differing[0])
+        raise RegistryError(
+            f"{model_uri}: it does not predict what was judged: {len(differing)} of {len(judged)} rows have "
+            f"another {what}; first row {first}: judged {judged[first]}, served {np.asarray(served)[first]}"
+        )
