@@ -5,6 +5,8 @@
     AssayError                      1  Crashed
     ├── PlanError                   2  the plan (or the command) is wrong; all problems at once
     ├── SourceError                 1  a source can't be had, or isn't what the plan pins
+    │   ├── SourceUnreachable       1  no origin answered: the one thing worth trying again
+    │   └── SourceAltered           1  a file on this machine changed since it was pinned
     ├── Refusal                     3  the data is refused: it was read, and breaks a stated rule
     ├── EvidenceError               3  a dossier isn't what it says it is
     └── RegistryError               1  MLflow can't be reached, or holds something unexpected
@@ -41,6 +43,14 @@ class PlanError(AssayError):
 
 class SourceError(AssayError):
     """A source that can't be reached, is cut short, or has other bytes than the plan pins."""
+
+
+class SourceUnreachable(SourceError):  # noqa: N818 - says what happened
+    """No origin of a source could be reached; trying again later may help."""
+
+
+class SourceAltered(SourceError):  # noqa: N818 - says what happened
+    """A raw or prepared file on this machine has other bytes than were pinned."""
 
 
 class Refusal(AssayError):  # noqa: N818 - the house's word for this ending

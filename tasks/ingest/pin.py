@@ -1,0 +1,39 @@
+"""Pin a dataset version: run the stages that are out of date, then trust nothing but SHA-256."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.errors import SourceAltered
+from tasks.evidence.records import Dataset
+from tasks.ingest.parts import dataset_of
+from tasks.ingest.pipeline import damaged_copies, reproduce
+from tasks.plan.plan import Plan
+
+
+def pin(plan: Plan, workspace: Path) -> Dataset:
+    """Bring ``data/NAME`` up to date by DVC and check each of its files by SHA-256.
+
+    DVC does not notice a flipped bit in its cache, nor in a file whose size and time are as
+    before; so raw files are compared with the plan, and prepared ones with the manifest.
+
+    Args:
+        plan: names the sources and what becomes of them.
+        workspace: the folder that holds ``data``; where ``dvc.yaml`` is, or will be.
+
+    Raises:
+        SourceAltered: if a file has other bytes than it should; names both hashes and what to do.
+        SourceError: if a source can't be had.
+        Refusal: if a source can't be read as its format.
+    """
+    folder = workspace / "data" / plan.name
+    try:
+        reproduce(workspace, plan.name)
+        return dataset_of(plan, folder)
+    except SourceAltered as error:
+        delete = [folder / "raw", folder / "prepared", *damaged_copies(workspace, plan.name)]
+        listed = "".join(f"\n  {path}" for path in delete)
+        raise SourceAltered(
+            f"{error}\nThese bytes changed on the disk or in DVC's cache, and DVC does not notice. "
+            f"Delete what follows and run again:{listed}"
+        ) from error

@@ -1,0 +1,165 @@
+"""DVC's side of ingest: a workspace with a pipeline, its stages, and the names in its cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.utils.serialize import modify_yaml
+from filelock import FileLock
+
+from tasks import errors
+from tasks.errors import AssayError, SourceError
+from tasks.evidence.digest import write_atomically
+from tasks.ingest.stages import ERROR_FILE
+
+LOCK_SECONDS = 900
+CODE = ("archive.py", "division.py", "kinds.py", "parts.py", "sources.py", "stages.py", "tabular.py")
+PYTHON = 'PATH=".venv/bin:$PATH" python -m tasks.ingest.stages'
+CONFIG = """[core]
+    analytics = false
+    check_update = false
+    autostage = false
+    remote = local
+['remote "local"']
+    url = ../var/dvc-remote
+"""
+IGNORED = (".venv", "var", ".git", "build", "docs", "tests", "flows", "infra")
+
+
+def reproduce(workspace: Path, name: str) -> None:
+    """Bring the plan's two stages up to date, one run at a time in a workspace.
+
+    A workspace without DVC gets it, and a plan that is not in the pipeline is added to it.
+
+    Raises:
+        AssayError: what a stage raised, as it raised it.
+        SourceError: if DVC itself fails.
+    """
+    workspace = workspace.absolute()
+    (workspace / "var").mkdir(parents=True, exist_ok=True)
+    # DVC's own lock gives up after three seconds and does not hold back a second thread.
+    with FileLock(workspace / "var" / "ingest.lock", timeout=LOCK_SECONDS):
+        if not (workspace / ".dvc").is_dir():
+            initialise(workspace)
+        add_plan(workspace, name)
+        with tempfile.TemporaryDirectory() as scratch:
+            report = Path(scratch) / "error.json"
+            try:
+                with _environment(report), Repo(str(workspace)) as repo:
+                    repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}")
+            except DvcException as error:
+                raise _stage_error(report, error) from error
+
+
+def initialise(workspace: Path) -> None:
+    """Make a DVC repository: no analytics, a local folder as its default remote."""
+    tops = [workspace, *workspace.parents]
+    inside = next((top for top in tops if (top / ".git").exists()), None)
+    Repo.init(str(workspace), no_scm=inside is None, subdir=inside not in (None, workspace)).close()
+    content = CONFIG if inside else CONFIG.replace("[core]\n", "[core]\n    no_scm = true\n")
+    write_atomically(workspace / ".dvc" / "config", content.encode())
+    ignored = "".join(f"/{folder}/\n" for folder in IGNORED)
+    write_atomically(
+        workspace / ".dvcignore", f"# Folders that DVC need not walk through\n{ignored}".encode()
+    )
+
+
+def add_plan(workspace: Path, name: str) -> None:
+    """Add a plan to the matrix of ``dvc.yaml``, which is written first if there is none."""
+    path = workspace / "dvc.yaml"
+    if not path.is_file():
+        write_atomically(path, yaml.safe_dump(_pipeline(workspace), sort_keys=False, width=120).encode())
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if all(name in document["stages"][stage]["matrix"]["plan"] for stage in ("fetch", "prepare")):
+        return
+    with modify_yaml(str(path)) as content:
+        for stage in ("fetch", "prepare"):
+            plans = content["stages"][stage]["matrix"]["plan"]
+            if name not in plans:
+                plans.append(name)
+
+
+def damaged_copies(workspace: Path, name: str) -> list[Path]:
+    """Cached copies of the plan's files whose content is no longer what they are named after."""
+    cache = workspace.absolute() / ".dvc" / "cache" / "files" / "md5"
+    lock = yaml.safe_load((workspace / "dvc.lock").read_text(encoding="utf-8"))
+    stages = [lock["stages"].get(f"{stage}@{name}", {"outs": []}) for stage in ("fetch", "prepare")]
+    listings = [_cached(cache, out["md5"]) for stage in stages for out in stage["outs"]]
+    whole = [json.loads(path.read_bytes()) for path in listings if path.suffix == ".dir" and path.is_file()]
+    copies = {_cached(cache, item["md5"]) for listing in whole for item in listing}
+    return sorted(copy for copy in copies if copy.is_file() and _md5(copy) != copy.parent.name + copy.name)
+
+
+def _cached(cache: Path, md5: str) -> Path:
+    return cache / md5[:2] / md5[2:]
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _pipeline(workspace: Path) -> dict[str, Any]:
+    """The two stages; their code counts as an input where the workspace holds it."""
+    code = [f"tasks/ingest/{file}" for file in CODE if (workspace / "tasks" / "ingest" / file).is_file()]
+    folder = "data/${item.plan}"
+    fetch = {
+        "matrix": {"plan": []},
+        "cmd": f"{PYTHON} fetch ${{item.plan}}",
+        "params": [{f"{folder}/plan.yaml": ["judgement.data.sources"]}],
+        "outs": [f"{folder}/raw"],
+    }
+    prepare = {
+        "matrix": {"plan": []},
+        "cmd": f"{PYTHON} prepare ${{item.plan}}",
+        "deps": [f"{folder}/raw", *code],
+        "params": [{f"{folder}/plan.yaml": ["judgement"]}],
+        "outs": [f"{folder}/prepared", {f"{folder}/manifest.json": {"cache": False}}],
+    }
+    return {"stages": {"fetch": fetch, "prepare": prepare}}
+
+
+@contextmanager
+def _environment(report: Path) -> Iterator[None]:
+    """Let stages run this very Python, and tell where to report an error."""
+    path = os.environ.get("PATH", "")
+    os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}", ERROR_FILE: str(report)}
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = path
+        del os.environ[ERROR_FILE]
+
+
+def _stage_error(report: Path, error: DvcException) -> AssayError:
+    """The error that a stage reported, or DVC's own with its causes."""
+    if report.is_file():
+        told = json.loads(report.read_bytes())
+        return _as_raised(told["kind"], told["message"])
+    causes = [str(error)]
+    cause = error.__cause__
+    while cause is not None:
+        causes.append(str(cause))
+        cause = cause.__cause__
+    return SourceError(f"DVC failed: {'; '.join(causes)}")
+
+
+def _as_raised(kind: str, message: str) -> AssayError:
+    """An error of that class; a PlanError keeps its one message."""
+    found = getattr(errors, kind)
+    if found is errors.PlanError:
+        where, _, problems = message.partition("\n")
+        return errors.PlanError(where, problems.splitlines())
+    raised: AssayError = found(message)
+    return raised

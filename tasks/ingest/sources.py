@@ -1,0 +1,103 @@
+"""Fetch a source: from the mirror or its origins, accepted by its SHA-256 alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from tasks.errors import SourceError, SourceUnreachable
+from tasks.evidence.records import FileRef
+from tasks.ingest.archive import COMPRESSED_ENDINGS, DAMAGE, PIECE, digest_archive, is_archive, pieces
+from tasks.ingest.origins import obtain
+from tasks.plan.judgement import Source
+
+
+def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
+    """Bring a source to ``destination``, decompressed; nothing half-written is ever left there.
+
+    The mirror comes first (searched recursively for the name, also with .gz, .xz, .bz2), then
+    each origin in order. Wherever it comes from, only the pinned hash is accepted.
+
+    Args:
+        source: what is wanted.
+        destination: the file to write.
+        mirror: a folder with copies, or None.
+
+    Returns:
+        The file as written; its path is ``destination``.
+
+    Raises:
+        SourceUnreachable: if no place could be reached; each is listed with its reason.
+        SourceError: if a place gave other bytes than the plan pins; names both hashes.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    failures: list[SourceError] = []
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=destination.parent) as scratch:
+        places: list[Path | str] = [*_copies(source.name, mirror), *source.origins]
+        for number, place in enumerate(places):
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
+            try:
+                obtained = place if isinstance(place, Path) else obtain(place, folder)
+                return _accept(source, obtained, destination, folder / "accepted")
+            except SourceError as error:
+                failures.append(type(error)(f"{place}: {error}"))
+    raise _all_failed(source, failures)
+
+
+def digest_source(path: Path) -> str:
+    """SHA-256 by which a source is pinned: of its members for an archive, else of its bytes."""
+    if is_archive(path.name):
+        return digest_archive(path)
+    digest = hashlib.sha256()
+    for piece in pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _copies(name: str, mirror: Path | None) -> list[Path]:
+    """Files of the mirror that may be this one, by name; sorted, so that runs agree."""
+    if mirror is None:
+        return []
+    endings = ("", *COMPRESSED_ENDINGS)
+    wanted = {name + ending for ending in endings}
+    return sorted(path for path in mirror.rglob(f"{name}*") if path.name in wanted and path.is_file())
+
+
+def _accept(source: Source, obtained: Path, destination: Path, temporary: Path) -> FileRef:
+    """Decompress, compare the hash, and only then let the file take its name."""
+    archive = is_archive(source.name)
+    digest = hashlib.sha256()
+    try:
+        with temporary.open("wb") as handle, obtained.open("rb") as raw:
+            for piece in iter(lambda: raw.read(PIECE), b"") if archive else pieces(obtained):
+                digest.update(piece)
+                handle.write(piece)
+            handle.flush()
+            os.fsync(handle.fileno())
+    except DAMAGE as error:
+        raise SourceError(f"cut short or altered: it can't be decompressed ({error})") from error
+    named = temporary.rename(temporary.with_name(source.name))
+    found = digest_archive(named) if archive else digest.hexdigest()
+    if found != source.sha256:
+        size = named.stat().st_size
+        raise SourceError(f"sha256 {source.sha256} is expected, found {found} ({size} bytes)")
+    named.replace(destination)
+    return FileRef(path=destination.as_posix(), sha256=digest.hexdigest(), bytes=destination.stat().st_size)
+
+
+def _all_failed(source: Source, failures: list[SourceError]) -> SourceError:
+    """One error for all places; unreachable only if every place was."""
+    lines = "".join(f"\n  - {failure}" for failure in failures)
+    if all(isinstance(failure, SourceUnreachable) for failure in failures):
+        return SourceUnreachable(
+            f"{source.name}: no origin could be reached{lines}\n"
+            "Check the network and the index settings, or put the file into the folder that "
+            "ASSAY_MIRROR names."
+        )
+    return SourceError(
+        f"{source.name}: no place holds the file that the plan pins{lines}\n"
+        "If the source has a new version, review it and pin its sha256 in the plan; otherwise distrust it."
+    )

@@ -1,0 +1,59 @@
+"""DVC's stages: ``python -m tasks.ingest.stages fetch|prepare PLAN``, from the top of the project."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from infra.settings import settings
+from tasks.errors import AssayError, PlanError
+from tasks.evidence.digest import write_atomically
+from tasks.ingest.parts import prepare
+from tasks.ingest.sources import fetch
+from tasks.plan.load import load_plan
+from tasks.plan.plan import Plan
+
+ERROR_FILE = "ASSAY_STAGE_ERROR"
+DATA = Path("data")
+
+
+def fetch_stage(plan: Plan, folder: Path) -> None:
+    """Fetch every source of the plan into ``folder/raw``, and leave nothing else there."""
+    shutil.rmtree(folder / "raw", ignore_errors=True)
+    for source in plan.judgement.data.sources:
+        fetch(source, folder / "raw" / source.name, settings().mirror)
+
+
+def prepare_stage(plan: Plan, folder: Path) -> None:
+    """Write ``folder/prepared`` and ``folder/manifest.json``."""
+    prepare(plan, folder)
+
+
+STAGES: Mapping[str, Callable[[Plan, Path], None]] = MappingProxyType(
+    {"fetch": fetch_stage, "prepare": prepare_stage}
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one stage; an error goes to stderr and, for a caller that names one, into a file."""
+    try:
+        if len(arguments) != 2 or arguments[0] not in STAGES:
+            raise PlanError("python -m tasks.ingest.stages", [f"{' | '.join(STAGES)} PLAN is expected"])
+        stage, name = arguments
+        STAGES[stage](load_plan(name, DATA), DATA / name)
+    except AssayError as error:
+        sys.stderr.write(f"{error}\n")
+        if target := os.environ.get(ERROR_FILE):
+            report = {"kind": type(error).__name__, "message": str(error)}
+            write_atomically(Path(target), json.dumps(report).encode())
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
