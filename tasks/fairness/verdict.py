@@ -57,13 +57,18 @@ class Judged(Record):
         limit: the plan's limit.
         verdict: computed, never written by hand.
         measurement: the metric's value over judged groups, None when undefined.
-        low: lower bound of the metric (FAIL needs it beyond the limit).
-        high: upper bound of the metric (PASS needs it within the limit); for ratios likewise.
+        low: lower bound of the metric, at ``alpha / comparisons`` (difference: FAIL needs it above the
+            limit) or at ``alpha`` (ratio: PASS needs it above the limit).
+        high: upper bound of the metric, at ``alpha`` (difference: PASS needs it below the limit) or at
+            ``alpha / comparisons`` (ratio: FAIL needs it below the limit). The bound that PASS needs is
+            None where a judged rate is undefined.
         alpha: the level in force.
+        comparisons: ordered pairs of groups over all rates and limits judged together.
         n: rows in the denominators of the worst pair.
         worst: the pair of groups that decides, and the rate it differs in: (rate, high, low).
         settles: what would settle an INCONCLUSIVE, or "" otherwise.
-        detectable: the smallest gap that this test set could show at 80% power, if known.
+        detectable: minimum detectable disparity of the worst pair: equal rates would be shown, with
+            80% power, to differ by less than this (difference) or to have more than this ratio.
         groups: every group's rates.
         not_judged: groups listed under the plan's `too_small: report`.
         sentence: both sides in words: "... 0.14 > limit 0.10 (F vs M, n=212)".
@@ -77,6 +82,7 @@ class Judged(Record):
     low: float | None
     high: float | None
     alpha: float
+    comparisons: int
     n: int
     worst: tuple[str, str, str] | None
     settles: str = ""
