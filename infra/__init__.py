@@ -1,0 +1,1 @@
+"""Settings, servers and what runs them: everything around the flows."""

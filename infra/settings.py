@@ -1,5 +1,6 @@
 """Every setting that comes from the environment, typed, in one place."""
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Settings of a working directory; each is read from ``ASSAY_<NAME>``.
 
-    No setting lowers a gate: limits live in the plan alone.
+    No setting lowers a gate: limits live in the plan alone. Addresses and credentials of the servers keep
+    the names that MLflow, Prefect and S3 clients give them; ``docs/operations.md`` lists them all.
     """
 
     model_config = SettingsConfigDict(env_prefix="ASSAY_", frozen=True)
@@ -21,8 +23,9 @@ class Settings(BaseSettings):
     tracking_uri: str | None = Field(None, description="MLflow; var/mlflow.db when absent")
     artifacts: str | None = Field(None, description="MLflow artifact root; var/mlartifacts when absent")
     ui_host: str = Field("127.0.0.1", description="address that `assay ui` listens on")
-    mlflow_port: int = 5000
-    prefect_port: int = 4200
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow in `assay ui`")
+    prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect in `assay ui`")
+    start_seconds: float = Field(120.0, gt=0, description="how long a server may take to start")
 
     @property
     def mlflow_uri(self) -> str:
@@ -31,11 +34,58 @@ class Settings(BaseSettings):
 
     @property
     def artifact_root(self) -> str:
-        """Where new experiments keep their artifacts."""
-        return self.artifacts or (self.var / "mlartifacts").absolute().as_uri()
+        """Where new experiments keep their artifacts; through the server when MLflow is one."""
+        if self.artifacts is not None:
+            return self.artifacts
+        if self.mlflow_uri.startswith(("http://", "https://")):
+            return "mlflow-artifacts:/"
+        return (self.var / "mlartifacts").absolute().as_uri()
+
+    @property
+    def prefect_home(self) -> Path:
+        """Prefect's folder: its database when no server is named, and its stored results."""
+        return (self.var / "prefect").absolute()
+
+    @property
+    def prefect_address(self) -> Path:
+        """The file in which `assay ui` leaves the address of its Prefect API."""
+        return self.prefect_home / "api-address"
 
 
 @lru_cache
 def settings() -> Settings:
     """The settings of this process."""
     return Settings()
+
+
+def prepare_environment(settings: Settings) -> None:
+    """Set what the stack's libraries read from the environment at import, where the person has not.
+
+    Call before importing prefect, mlflow, dvc, great_expectations, evidently or matplotlib.
+    """
+    settings.prefect_home.mkdir(parents=True, exist_ok=True)
+    for name, value in {**QUIET, "PREFECT_HOME": str(settings.prefect_home)}.items():
+        os.environ.setdefault(name, value)
+
+
+QUIET = {
+    # Nothing is sent to anybody.
+    "DO_NOT_TRACK": "1",  # Evidently, Prefect's client, MLflow, DVC's telemetry
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # A server that restarts is waited for; 500 is what Prefect answers while its database is away.
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500,502,503,504",
+    # Results that are kept are data, not code.
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # The terminal is for the verdict table; a run's log is in Prefect all the same.
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # Figures are drawn without a display.
+    "MPLBACKEND": "Agg",
+}
