@@ -5,6 +5,7 @@ Python comes by before any module of the room. Whoever sets one in the environme
 """
 
 import os
+import warnings
 
 _CLIENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -19,3 +20,7 @@ _CLIENT = {
 }
 for _name, _value in _CLIENT.items():
     os.environ.setdefault(_name, _value)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns of its own type hints while it is imported
+    import mlflow.pyfunc  # noqa: F401

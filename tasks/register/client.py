@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ def connect(tracking_uri: str, artifact_root: str | None) -> Connection:
     try:
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
-        client = MlflowClient(tracking_uri, tracking_uri)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of MLflow's own use of SQLAlchemy
+            client = MlflowClient(tracking_uri, tracking_uri)
         client.search_experiments(view_type=ViewType.ALL, max_results=1)
     except MlflowException as error:
         raise _readable(error, "be opened", tracking_uri) from error
@@ -182,14 +185,14 @@ def _probe_sqlite(uri: str) -> None:
 
 
 def _readable(error: MlflowException, what: str, uri: str) -> RegistryError:
-    reason = str(error.message).strip().split("\n", 1)[0][:400]
+    reason = _reason(str(error.message))
     where = f"MLflow at {shown(uri)} could not {what}"
     if error.error_code in NOT_ALLOWED or "401" in reason or "403" in reason:
         return RegistryError(
             f"{where}: {reason}. Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user "
             "who may write there"
         )
-    if "out-of-date database schema" in str(error.message) or "schema" in reason.lower():
+    if "out-of-date database schema" in str(error.message):
         return RegistryError(
             f"{where}: {reason}. Another version of MLflow made this database: copy it, then run "
             f"`mlflow db upgrade {shown(uri)}`"
@@ -197,6 +200,13 @@ def _readable(error: MlflowException, what: str, uri: str) -> RegistryError:
     if _may_pass(error, reason):
         return RegistryUnreachable(f"{where}: {reason}. Is it up, and free of other writers? Try again")
     return RegistryError(f"{where}: {reason}")
+
+
+def _reason(message: str) -> str:
+    """One line of MLflow's message, without the rows that it prints when a frame does not fit a model."""
+    if message.startswith("Failed to enforce schema"):
+        message = message.rpartition(". Error: ")[2]
+    return message.strip().split("\n", 1)[0][:400].rstrip(".")
 
 
 def _may_pass(error: MlflowException, reason: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-import mlflow.pyfunc
+import mlflow
 import pandas as pd
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
@@ -61,21 +62,14 @@ def log_model(
             )
             client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
             packed = Path(temporary) / "packed"
-            mlflow.pyfunc.save_model(
-                str(packed),
-                python_model=str(SERVED),
-                artifacts={"model": str(model_folder), "source": str(code)},
+            card = Model(
+                artifact_path=logged.artifact_location,
+                model_uuid=logged.model_id,
+                run_id=run_id,
+                model_id=logged.model_id,
                 signature=signature,
-                pip_requirements=requirements(),
-                mlflow_model=Model(
-                    artifact_path=logged.artifact_location,
-                    model_uuid=logged.model_id,
-                    run_id=run_id,
-                    model_id=logged.model_id,
-                ),
             )
-            for cache in [*packed.rglob("__pycache__")]:
-                shutil.rmtree(cache)
+            _pack(packed, card, code, model_folder)
             client.log_model_artifacts(logged.model_id, str(packed))
             client.finalize_logged_model(logged.model_id, "READY")
     return f"models:/{logged.model_id}"
@@ -105,6 +99,22 @@ def input_schema(columns: Mapping[str, Column], example: pd.DataFrame) -> Schema
             for kind in [_type(column, example[name])]
         ]
     )
+
+
+def _pack(packed: Path, card: Model, code: Path, model_folder: Path) -> None:
+    with warnings.catch_warnings():
+        # No rows as an example: they would put people's data into the registry.
+        warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
+        mlflow.pyfunc.save_model(
+            str(packed),
+            python_model=str(SERVED),
+            artifacts={"model": str(model_folder), "source": str(code)},
+            signature=card.signature,
+            pip_requirements=requirements(),
+            mlflow_model=card,
+        )
+    for cache in [*packed.rglob("__pycache__")]:
+        shutil.rmtree(cache)
 
 
 def _type(column: Column, values: pd.Series) -> DataType | AnyType:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
@@ -41,9 +42,16 @@ class Served(PythonModel):
         source = load_source(Path(context.artifacts["source"]))
         self.predictor = source.Predictor.load(Path(context.artifacts["model"]))
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002
+    # MLflow reads these types: with none, or others, it warns whoever loads the model.
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> pd.DataFrame:
         """``prediction`` and ``probability`` (of the positive class) for each row of a pandas frame."""
-        return self.predictor.predict(model_input)
+        answer: pd.DataFrame = self.predictor.predict(model_input)
+        return answer
 
 
 set_model(Served())

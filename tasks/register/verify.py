@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import mlflow.pyfunc
+import mlflow
 import numpy as np
 import numpy.typing as npt
 import pandas as pd

@@ -13,9 +13,6 @@ from tasks.errors import RegistryError
 from tasks.register import client
 from tasks.register.client import Connection, RegistryUnreachable, connect, shown
 
-# MLflow 3.17 uses a loader strategy that SQLAlchemy 2.1 is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
 
 @pytest.fixture
 def free_port() -> int:
@@ -68,7 +65,7 @@ def test_locked_database_is_told_fast(connection: Connection, monkeypatch: pytes
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:
-        with pytest.raises(RegistryUnreachable, match="database is locked.*end the process"):
+        with pytest.raises(RegistryUnreachable, match=r"database is locked.*end the process"):
             connect(connection.uri, None)
     finally:
         holder.close()
@@ -113,7 +110,7 @@ def test_deleted_experiment_is_told(connection: Connection) -> None:
 
 def test_error_of_a_later_call_says_what_could_not_be_done(connection: Connection) -> None:
     with (
-        pytest.raises(RegistryError, match="could not file the results.*0123"),
+        pytest.raises(RegistryError, match=r"could not file the results.*0123"),
         connection.doing("file the results") as mlflow,
     ):
         mlflow.set_tag("0" * 28 + "0123", "a", "b")

@@ -27,9 +27,6 @@ from tasks.register.runs import (
 
 SHA = "5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d"
 
-# MLflow 3.17 uses a loader strategy that SQLAlchemy 2.1 is about to drop.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
-
 
 def test_contents_come_back(connection: Connection, tmp_path: Path) -> None:
     run_id = start(connection, "adult", tmp_path / "dossiers", {"assay.code": "c0de"})
