@@ -1,0 +1,1 @@
+"""Evaluation on the test part: predictions, the audit cube, performance."""

@@ -1,0 +1,122 @@
+"""The test part, opened once: predictions are filed, counted into the cube and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tasks.errors import EvidenceError
+from tasks.evaluate.performance import accuracy, auc
+from tasks.evaluate.predictions import check_predictions, write_predictions
+from tasks.evaluate.records import Estimate, Evaluated
+from tasks.evidence.digest import write_atomically
+from tasks.evidence.records import FileRef
+from tasks.fairness.cube import Cube
+from tasks.plan.judgement import Judgement
+
+PREDICTIONS = "predictions.csv"
+CUBE = "cube.json"
+
+
+def evaluate(
+    predictions: pl.DataFrame,
+    described: pl.DataFrame,
+    judgement: Judgement,
+    score_edges: Sequence[float],
+    folder: Path,
+) -> Evaluated:
+    """File predictions.csv and cube.json in the dossier, and estimate the performance.
+
+    Args:
+        predictions: one row per test row: row_id, row_digest, score, prediction.
+        described: the same rows in the same order: a column per protected attribute, and ``label``.
+        judgement: names the classes and the protected attributes, all of which are axes of the cube.
+        score_edges: inner edges of the score's bins, fixed on validation rows.
+        folder: the dossier's folder.
+
+    Raises:
+        EvidenceError: where predictions and rows do not agree.
+        Refusal: for a test part with one class.
+    """
+    typed = check_predictions(predictions, PREDICTIONS)
+    cube = count_predictions(typed, described, judgement, score_edges)
+    performance = estimate(typed, described["label"], judgement)
+    write_predictions(typed, folder / PREDICTIONS)
+    write_atomically(folder / CUBE, cube.to_json())
+    return Evaluated(
+        rows=len(typed),
+        predictions=FileRef.of(folder / PREDICTIONS, folder),
+        cube=FileRef.of(folder / CUBE, folder),
+        performance=performance,
+    )
+
+
+def count_predictions(
+    predictions: pl.DataFrame, described: pl.DataFrame, judgement: Judgement, score_edges: Sequence[float]
+) -> Cube:
+    """The audit cube of predictions over the described rows; replay counts with the same function.
+
+    Raises:
+        EvidenceError: for other rows, a missing attribute, or classes that the plan does not name.
+    """
+    if len(predictions) != len(described):
+        raise EvidenceError(
+            f"one prediction a row is expected, found {len(predictions)} for {len(described)} rows"
+        )
+    wanted = ["label", *judgement.protected]
+    if lacking := [name for name in wanted if name not in described.columns]:
+        raise EvidenceError(
+            f"columns {', '.join(wanted)} are expected in the described rows, missing: {lacking}"
+        )
+    label = judgement.data.label
+    try:
+        return Cube.from_arrays(
+            described["label"],
+            predictions["prediction"],
+            {name: described[name] for name in judgement.protected},
+            score=predictions["score"].to_numpy(),
+            score_edges=score_edges,
+            labels=label.values,
+            positive=label.positive,
+        )
+    except ValueError as error:
+        raise EvidenceError(f"predictions can't be counted: {error}") from error
+
+
+def count_labels(described: pl.DataFrame, judgement: Judgement) -> Cube:
+    """Counts of a part without predictions: of the training part, for `judge(training_counts=...)`."""
+    label = judgement.data.label
+    groups = {name: described[name] for name in judgement.protected}
+    return Cube.from_labels(described["label"], groups, labels=label.values, positive=label.positive)
+
+
+def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) -> tuple[Estimate, ...]:
+    """Accuracy, and AUC where there are two classes.
+
+    Raises:
+        Refusal: for a test part with one class.
+    """
+    found = [accuracy((predictions["prediction"] == label).to_numpy())]
+    classes = judgement.data.label
+    if len(classes.values) == 2:
+        positive = np.asarray((label == classes.positive).to_numpy(), bool)
+        found.append(auc(positive, predictions["score"].to_numpy()))
+    return tuple(found)
+
+
+def quantile_edges(scores: Sequence[float], bins: int = 100) -> tuple[float, ...]:
+    """Inner edges of score bins: quantiles of validation scores, each once.
+
+    Args:
+        scores: of the validation part, in [0, 1].
+        bins: wanted; ties leave fewer.
+
+    Returns:
+        At most ``bins - 1`` rising edges.
+    """
+    shares = np.linspace(0, 1, bins + 1)[1:-1]
+    edges = np.unique(np.quantile(np.asarray(scores, float), shares, method="inverted_cdf"))
+    return tuple(float(edge) for edge in edges)

@@ -1,0 +1,129 @@
+"""How well a model does on the test part: accuracy, AUC, and whether it is worse than another."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtri
+from scipy.stats import rankdata
+
+from tasks.errors import Refusal
+from tasks.evaluate.records import Estimate, Paired
+from tasks.fairness.bounds import lower_limit, upper_limit
+
+Booleans = NDArray[np.bool_]
+LEVEL = 0.025
+"""Each side of the 95% interval."""
+
+
+def accuracy(correct: Booleans) -> Estimate:
+    """Share of right predictions with its Clopper-Pearson interval.
+
+    Args:
+        correct: whether each prediction is right, shape [rows], at least one row.
+    """
+    events, n = np.array([correct.sum()]), np.array([len(correct)])
+    return Estimate(
+        name="accuracy",
+        value=float(events[0] / n[0]),
+        low=float(lower_limit(events, n, LEVEL)[0]),
+        high=float(upper_limit(events, n, LEVEL)[0]),
+        n=len(correct),
+    )
+
+
+def auc(positive: Booleans, score: NDArray[Any]) -> Estimate:
+    """Area under the ROC curve: P(score of a positive > of a negative) + P(equal) / 2.
+
+    Mann-Whitney by mid-ranks, so ties are exact; the interval is DeLong's (1988) on the logit, computed
+    by ranks (Sun and Xu 2014). Where DeLong's variance is 0 (perfect separation) the limits are those of
+    Clopper and Pearson with the smaller class as the sample.
+
+    Args:
+        positive: whether each row is of the positive class, shape [rows].
+        score: higher for positive, shape [rows].
+
+    Raises:
+        Refusal: when a class has no rows, since AUC is then undefined.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    if m == 0 or n == 0:
+        raise Refusal(
+            f"AUC compares two classes: rows of both are expected, found {m} positive and {n} negative"
+        )
+    ranks = rankdata(score)
+    above = (ranks[positive] - rankdata(score[positive])) / n
+    below = 1 - (ranks[~positive] - rankdata(score[~positive])) / m
+    value = float(above.mean())
+    variance = _variance(above) / m + _variance(below) / n
+    if not 0 < value < 1 or variance == 0:
+        low, high = _limits_without_variance(value, min(m, n))
+    else:
+        spread = -float(ndtri(LEVEL)) * sqrt(variance) / (value * (1 - value))
+        low, high = float(expit(logit(value) - spread)), float(expit(logit(value) + spread))
+    return Estimate(name="auc", value=value, low=low, high=high, n=m + n)
+
+
+def _variance(values: NDArray[np.float64]) -> float:
+    return float(values.var(ddof=1)) if len(values) > 1 else 0.25
+
+
+def _limits_without_variance(value: float, size: int) -> tuple[float, float]:
+    events, n = np.array([value * size]), np.array([size])
+    return float(lower_limit(events, n, LEVEL)[0]), float(upper_limit(events, n, LEVEL)[0])
+
+
+def compare_paired(
+    correct_new: Booleans, correct_old: Booleans, margin: float, alpha: float = 0.05
+) -> Paired:
+    """Whether a model is worse than another on the same rows.
+
+    "not worse" when the one-sided lower limit of the difference in accuracy (new - old) lies above
+    -margin; "worse" when its upper limit lies below -margin; else "not shown". Limits by Tango's score
+    method for paired proportions (1998, Statistics in Medicine 17:891).
+
+    Args:
+        correct_new: whether the new model is right, shape [rows], at least one row.
+        correct_old: whether the old one is, on the same rows in the same order.
+        margin: how much worse still counts as not worse, in [0, 1).
+        alpha: one-sided level of either limit.
+
+    Raises:
+        ValueError: for lengths that differ.
+    """
+    if len(correct_new) != len(correct_old):
+        raise ValueError(f"the same rows are compared, found {len(correct_new)} and {len(correct_old)}")
+    n = len(correct_new)
+    better = int((correct_new & ~correct_old).sum())
+    worse = int((~correct_new & correct_old).sum())
+    low, high = _tango(better, worse, n, alpha), -_tango(worse, better, n, alpha)
+    verdict = "not worse" if low > -margin else "worse" if high < -margin else "not shown"
+    return Paired(
+        n=n,
+        better=better,
+        worse=worse,
+        difference=(better - worse) / n,
+        low=low,
+        high=high,
+        margin=margin,
+        alpha=alpha,
+        verdict=verdict,
+    )
+
+
+def _tango(b: int, c: int, n: int, alpha: float) -> float:
+    """Lower limit of (b - c) / n: the d at which Tango's score statistic reaches z."""
+    z = -float(ndtri(alpha))
+
+    def distance(d: float) -> float:
+        a_, b_ = 2 * n, -b - c + (2 * n - b + c) * d
+        share = (sqrt(max(b_ * b_ - 4 * a_ * (-c * d * (1 - d)), 0.0)) - b_) / (2 * a_)
+        variance = n * (2 * share + d * (1 - d))
+        return (b - c - n * d) / sqrt(variance) - z if variance > 0 else -z
+
+    estimate = (b - c) / n
+    return float(brentq(distance, -1 + 1e-12, estimate, xtol=1e-12)) if estimate > -1 else -1.0
