@@ -1,0 +1,1 @@
+"""Whom the data represents: reference population, raking weights, and drift."""

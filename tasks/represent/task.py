@@ -1,0 +1,58 @@
+"""Representativeness as a Prefect task; the only file of this room that knows Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+from prefect import task
+
+from tasks.errors import SourceAltered
+from tasks.evidence.digest import digest_file
+from tasks.evidence.records import Dataset, FileRef
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.parts import read_part
+from tasks.plan.plan import Plan
+from tasks.represent import represent as room
+from tasks.represent.records import Represented
+
+
+@task(name="represent")
+def represent(
+    dataset: Dataset, plan: Plan, plan_folder: Path, folder: Path, champion: FileRef | None = None
+) -> Represented:
+    """Judge the training part; see :func:`tasks.represent.represent.represent`.
+
+    Args:
+        dataset: the version to judge.
+        plan: its judgement sets every limit.
+        plan_folder: holds the reference population.
+        folder: the run's dossier; the reports go below it.
+        champion: the prepared training part that the champion learned from. Without one, drift is
+            measured between the training part and the test part, of which only the inputs are read.
+
+    Raises:
+        SourceAltered: a prepared part, or the reference, has other bytes than are pinned.
+    """
+    train = read_part(dataset, "train", plan.judgement)
+    described = kind_of(plan.judgement).describe(train, plan.judgement)
+    inputs = list(plan.judgement.data.columns)
+    if champion is None:
+        before, against = read_part(dataset, "test", plan.judgement), "the test part"
+    else:
+        before, against = _champions(champion, plan), "the champion's training part"
+    present = [name for name in inputs if name in before.columns]
+    return room.represent(
+        described, train.select(inputs), before.select(present), against, plan, plan_folder, folder
+    )
+
+
+def _champions(file: FileRef, plan: Plan) -> pl.DataFrame:
+    path = Path(file.path)
+    found = digest_file(path) if path.is_file() else "no such file"
+    if found != file.sha256:
+        raise SourceAltered(
+            f"{path}: expected the champion's training part, sha256 {file.sha256}, found {found}; "
+            "restore it with `dvc pull`"
+        )
+    return kind_of(plan.judgement).type_frame(pl.read_parquet(path), plan.judgement)
