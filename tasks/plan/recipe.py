@@ -31,8 +31,16 @@ class MLP(Member):
     """Perceptron on embedded categories and standardised numbers."""
 
     kind: Literal["mlp"]
-    hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = [128, 64]
+    hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(
+        default_factory=lambda: [128, 64]
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    members: Annotated[int, Field(ge=1, le=32)] = Field(
+        4, description="perceptrons trained side by side, whose probabilities are averaged"
+    )
+    bins: Annotated[int, Field(ge=1, le=256)] = Field(
+        32, description="quantile bins of a number, for its piecewise linear encoding"
+    )
     exclude: list[str] = Field(default_factory=list, description="columns the model never sees")
 
 

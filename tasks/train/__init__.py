@@ -1,0 +1,1 @@
+"""Training: encoders, loop, checkpoints and the freeze. The test part is never read here."""

@@ -30,7 +30,12 @@ class Trained(Record):
         device: "cpu", "cuda" or "mps"; with ``threads`` and ``torch`` what bytes depend on.
         threads: CPU threads used.
         torch: version.
+        score_edges: rising inner edges of the score bins, quantiles of the validation scores.
+        fit_rows: rows learned from.
+        validation_rows: rows that chose the epoch.
+        set_aside_rows: validation rows left out, for a category that no fit row has.
         resumed_from: epoch of the checkpoint that this run went on from, None for a clean start.
+        refused_checkpoints: sentences on checkpoints found truncated or altered.
     """
 
     folder: str
@@ -44,4 +49,9 @@ class Trained(Record):
     device: str
     threads: int
     torch: str
+    score_edges: tuple[float, ...] = ()
+    fit_rows: int
+    validation_rows: int
+    set_aside_rows: int = 0
     resumed_from: int | None = None
+    refused_checkpoints: tuple[str, ...] = ()

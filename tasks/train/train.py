@@ -1,0 +1,163 @@
+"""Training from typed rows to a frozen model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from scipy.stats import rankdata
+
+from tasks.evidence.digest import digest_of, write_atomically
+from tasks.evidence.records import FileRef
+from tasks.model.mlp import Architecture, Network
+from tasks.model.predictor import Predictor, Rule
+from tasks.plan.plan import Plan
+from tasks.plan.recipe import Adam
+from tasks.train import loop
+from tasks.train.checkpoint import Checkpoints
+from tasks.train.device import choose_device, deterministic
+from tasks.train.prepare import Prepared, prepare
+from tasks.train.records import Trained
+
+SCORE_BINS = 20
+
+
+def train(
+    frame: pl.DataFrame,
+    described: pl.DataFrame,
+    row_weights: npt.NDArray[np.float64] | None,
+    plan: Plan,
+    folder: Path,
+    checkpoints: Path,
+    callbacks: Sequence[loop.Callback] = (),
+) -> Trained:
+    """Train the plan's model and freeze it in ``folder``.
+
+    The same rows, weights, recipe, device, threads and torch give the same bytes, also when an earlier
+    run was killed and this one goes on from its checkpoint.
+
+    Args:
+        frame: typed rows of the training part, with ``row_digest``; n rows. Never test rows.
+        described: one row per sample: protected attributes and ``label``.
+        row_weights: raking weights, positive, shape (n,); all 1 when None.
+        plan: its recipe says how, its operations on how many threads.
+        folder: gets weights.safetensors and model.json.
+        checkpoints: folder for this model's checkpoints, emptied when training ends.
+        callbacks: called after each epoch (a progress bar, say), before the checkpoint is written.
+
+    Raises:
+        Refusal: a class or a side of the division has no rows.
+        AssayError: the loss is not finite any more.
+    """
+    recipe, device = plan.recipe, choose_device()
+    threads = plan.operations.compute.threads
+    with deterministic(threads):
+        prepared = prepare(frame, described, row_weights, plan)
+        shape = Architecture(
+            hidden=tuple(recipe.model.hidden),
+            dropout=recipe.model.dropout,
+            members=recipe.model.members,
+            classes=len(plan.judgement.data.label.values),
+        )
+        torch.manual_seed(recipe.seed)
+        network = Network(prepared.encoders, shape).to(device)
+        state = loop.State(network, _optimizer(network, recipe.training.optimizer, device))
+        saved = Checkpoints(checkpoints, _key(prepared, plan, device))
+        resumed_from = saved.resume(state)
+        fit, validation = prepared.fit.to(device), prepared.validation.to(device)
+        loop.run(state, fit, validation, recipe.training, recipe.seed, [*callbacks, saved])
+        network.load_state_dict(state.best)
+        network.to("cpu").eval()
+        scores = loop.score(network, prepared.validation.inputs, len(prepared.validation.labels)).numpy()
+    rule = _rule(plan, scores)
+    files = freeze(Predictor(prepared.encoders, shape, network, rule), folder)
+    saved.clear()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Trained(
+        folder=folder.as_posix(),
+        files=files,
+        digest=digest_of(sorted((file.path, file.sha256) for file in files)),
+        history=tuple(state.history),
+        best_epoch=state.best_epoch,
+        validation=_validation(rule, scores, prepared),
+        parameters=parameters,
+        flops=6 * parameters * len(prepared.fit.labels) * len(state.history),
+        device=device.type,
+        threads=threads,
+        torch=torch.__version__,
+        score_edges=rule.score_edges,
+        fit_rows=len(prepared.fit.labels),
+        validation_rows=len(prepared.validation.labels),
+        set_aside_rows=prepared.set_aside,
+        resumed_from=resumed_from,
+        refused_checkpoints=tuple(saved.refused),
+    )
+
+
+def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
+    """Write the model's files, each whole or not at all, and digest them."""
+    contents = predictor.contents()
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return tuple(FileRef.of(folder / name, relative_to=folder) for name in contents)
+
+
+def _optimizer(network: Network, adam: Adam, device: torch.device) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        network.parameters(),
+        lr=adam.rate,
+        weight_decay=adam.weight_decay,
+        fused=device.type in ("cpu", "cuda"),  # mps has no fused step in every version
+    )
+
+
+def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
+    """Digest of all that decides the result of the loop."""
+    tensors = [
+        tensor
+        for rows in (prepared.fit, prepared.validation)
+        for tensor in (rows.inputs.codes, rows.inputs.numbers, rows.inputs.absent, rows.labels, rows.weights)
+    ]
+    return digest_of(
+        {
+            "recipe": plan.recipe.model_dump(mode="json"),
+            "encoders": prepared.encoders.to_json(),
+            "rows": [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in tensors],
+            "device": device.type,
+            "threads": plan.operations.compute.threads,
+            "torch": torch.__version__,
+        }
+    )
+
+
+def _rule(plan: Plan, scores: npt.NDArray[np.float32]) -> Rule:
+    """The decision rule: of two classes the likelier; score bins from validation scores."""
+    label = plan.judgement.data.label
+    edges: tuple[float, ...] = ()
+    if label.positive is not None and len(label.values) == 2:
+        positive = scores[:, label.values.index(label.positive)]
+        inner = np.linspace(0, 1, SCORE_BINS + 1)[1:-1]
+        edges = tuple(np.unique(np.quantile(positive, inner, method="inverted_cdf")).astype(float).tolist())
+    return Rule(tuple(label.values), label.positive, 0.5, edges)
+
+
+def _validation(rule: Rule, scores: npt.NDArray[np.float32], prepared: Prepared) -> dict[str, float]:
+    """Unweighted accuracy, and AUC of the positive class, on the validation rows."""
+    labels = prepared.validation.labels.numpy()
+    values = {"accuracy": float((rule.decide(scores) == labels).mean())}
+    if rule.score_edges and len(np.unique(labels)) == 2:
+        positive = rule.classes.index(str(rule.positive))
+        values["auc"] = auc(scores[:, positive], labels == positive)
+    return values
+
+
+def auc(scores: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> float:
+    """Area under the ROC curve as the Mann-Whitney statistic over n_positive x n_negative, in [0, 1]."""
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    ranks = float(rankdata(scores)[positive].sum())
+    return (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
