@@ -49,7 +49,7 @@ print(json.dumps({name: answer[name].tolist() for name in answer}))
 def test_stranger_loads_it_without_the_project(
     connection: Connection, logged: str, rows: pd.DataFrame, predictor: Predictor, tmp_path: Path
 ) -> None:
-    made = create_version(connection, "adult", "", logged, {}, "")
+    made = create_version(connection, "adult", "a" * 32, logged, {}, "")
     connection.client.set_registered_model_alias("adult", "champion", made.version)
     rows.to_csv(tmp_path / "rows.csv", index=False)
     alone = tmp_path / "alone"
