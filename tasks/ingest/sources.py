@@ -47,16 +47,6 @@ def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
     raise _all_failed(source, failures)
 
 
-def digest_source(path: Path) -> str:
-    """SHA-256 by which a source is pinned: of its members for an archive, else of its bytes."""
-    if is_archive(path.name):
-        return digest_archive(path)
-    digest = hashlib.sha256()
-    for piece in pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()
-
-
 def _copies(name: str, mirror: Path | None) -> list[Path]:
     """Files of the mirror that may be this one, by name; sorted, so that runs agree."""
     if mirror is None:

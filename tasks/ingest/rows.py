@@ -1,0 +1,26 @@
+"""A part's rows as a user of the registered model has them: the source's own columns, in pandas."""
+
+from __future__ import annotations
+
+import io
+
+import pandas as pd
+
+from tasks.evidence.records import Dataset
+from tasks.ingest.parts import PartName, read_raw_part
+from tasks.plan.judgement import CsvFormat, Judgement
+
+
+def source_rows(dataset: Dataset, part: PartName, judgement: Judgement) -> pd.DataFrame:
+    """Rows of a part as ``pandas.read_csv`` (or ``read_parquet``) gives them, without the label.
+
+    Raises:
+        SourceError: if the part's bytes are not the pinned ones.
+    """
+    frame = read_raw_part(dataset, part).select(list(judgement.data.columns))
+    form = judgement.data.format
+    if not isinstance(form, CsvFormat):
+        return frame.to_pandas()
+    missing = form.null_values[0] if form.null_values else ""
+    text = frame.write_csv(null_value=missing)
+    return pd.read_csv(io.StringIO(text))

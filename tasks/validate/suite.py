@@ -1,0 +1,174 @@
+# mypy: disable-error-code="attr-defined"
+# (Great Expectations does not declare what it exports.)
+"""The plan as a Great Expectations suite: one expectation for each rule that a part must keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import great_expectations.expectations as gxe
+import polars as pl
+from great_expectations.expectations.expectation import Expectation
+
+from tasks.ingest.parts import PartName
+from tasks.ingest.tabular import ROW_DIGEST
+from tasks.plan.judgement import Column, Judgement
+from tasks.validate.table import (
+    NOT_FINITE,
+    SEEN_IN_TRAINING,
+    WRONG_TYPE,
+    attributes_of,
+    columns_of,
+    form_of,
+    group_of,
+    is_derived,
+)
+
+WORDS = {"integer": "whole numbers", "number": "finite numbers"}
+
+
+def rules_of(
+    judgement: Judgement, part: PartName, table: pl.DataFrame, training: pl.DataFrame | None
+) -> list[Expectation]:
+    """Write the plan's rules for one part.
+
+    Columns that the part lacks get no rule of their own: the rule on the set of columns names
+    them. Each expectation's ``meta`` holds ``rule`` (in words), ``column`` (as the source calls
+    it) and ``key`` (of the plan).
+
+    Args:
+        judgement: the plan's rules.
+        part: "train" or "test".
+        table: the part, from :func:`tasks.validate.table.table_of`.
+        training: the training part's table, for the test part; None for the training part.
+    """
+    rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, training)]
+    for name, column in judgement.data.columns.items():
+        if name in table.columns:
+            rules += _column(name, column, judgement.expectations.maximum_null_share)
+    return [*rules, *_unit(judgement, table)]
+
+
+def _meta(rule: str, column: str | None, key: str) -> dict[str, Any]:
+    return {"rule": rule, "column": column, "key": key}
+
+
+def _whole(judgement: Judgement, part: PartName, table: pl.DataFrame) -> Iterator[Expectation]:
+    """Rules on the part as a whole: its columns, its rows, its duplicates."""
+    declared = [*judgement.data.columns, judgement.data.label.column]
+    derived = [name for name in table.columns if is_derived(name, judgement)]
+    yield gxe.ExpectTableColumnsToMatchSet(
+        column_set=[*declared, *derived],
+        exact_match=True,
+        meta=_meta("every declared column and no other", None, "judgement.data.columns"),
+    )
+    rows = judgement.expectations.minimum_rows.get(part, 1)
+    yield gxe.ExpectTableRowCountToBeBetween(
+        min_value=rows,
+        meta=_meta(f"at least {rows} rows", None, f"judgement.expectations.minimum_rows.{part}"),
+    )
+    share = judgement.expectations.maximum_duplicate_share
+    yield gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(
+        column=ROW_DIGEST,
+        min_value=1 - share,
+        meta=_meta(
+            f"at most {share:.2%} duplicated rows", None, "judgement.expectations.maximum_duplicate_share"
+        ),
+    )
+
+
+def _column(name: str, column: Column, null_share: float) -> Iterator[Expectation]:
+    """Rules on one column's values."""
+    key = f"judgement.data.columns.{name}"
+    if column.type != "category":
+        yield gxe.ExpectColumnValuesToNotBeInSet(
+            column=form_of(name),
+            value_set=[WRONG_TYPE, NOT_FINITE],
+            meta=_meta(WORDS[column.type], name, key),
+        )
+    missing = f"at most {null_share:.2%} missing" if column.nullable else "never missing"
+    yield gxe.ExpectColumnValuesToNotBeNull(
+        column=name, mostly=1 - null_share if column.nullable else 1, meta=_meta(missing, name, key)
+    )
+    if column.values is not None:
+        rule = f"one of the {len(column.values)} declared values"
+        yield gxe.ExpectColumnValuesToBeInSet(
+            column=name, value_set=column.values, meta=_meta(rule, name, f"{key}.values")
+        )
+    if column.minimum is not None or column.maximum is not None:
+        low, high = column.minimum, column.maximum
+        bounds = [
+            f"at least {low:g}" if low is not None else "",
+            f"at most {high:g}" if high is not None else "",
+        ]
+        yield gxe.ExpectColumnValuesToBeBetween(
+            column=name,
+            min_value=low,
+            max_value=high,
+            meta=_meta(" and ".join(filter(None, bounds)), name, key),
+        )
+    if column.unique:
+        yield gxe.ExpectColumnValuesToBeUnique(
+            column=name, meta=_meta("no value twice", name, f"{key}.unique")
+        )
+
+
+def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
+    """The label is never missing, is a declared class, and every class occurs."""
+    label = judgement.data.label
+    if label.column not in table.columns:
+        return
+    key = "judgement.data.label"
+    yield gxe.ExpectColumnValuesToNotBeNull(
+        column=label.column, meta=_meta("never missing", label.column, key)
+    )
+    yield gxe.ExpectColumnValuesToBeInSet(
+        column=label.column,
+        value_set=label.values,
+        meta=_meta(f"one of the classes {', '.join(label.values)}", label.column, f"{key}.values"),
+    )
+    yield gxe.ExpectColumnDistinctValuesToContainSet(
+        column=label.column,
+        value_set=label.values,
+        meta=_meta("every class occurs", label.column, f"{key}.values"),
+    )
+
+
+def _groups(
+    judgement: Judgement, table: pl.DataFrame, training: pl.DataFrame | None
+) -> Iterator[Expectation]:
+    """Audited groups can be compared, and none is judged that training never saw."""
+    for attribute in attributes_of(judgement):
+        column = group_of(attribute)
+        if column not in table.columns:
+            continue
+        shown, key = ", ".join(columns_of(judgement, attribute)), f"judgement.protected ({attribute})"
+        yield gxe.ExpectColumnUniqueValueCountToBeBetween(
+            column=column, min_value=2, meta=_meta(f"at least two groups by {attribute}", shown, key)
+        )
+        if training is not None and column in training.columns:
+            seen = training[column].unique().drop_nulls().sort().to_list()
+            rule = f"only groups by {attribute} that training has seen"
+            yield gxe.ExpectColumnValuesToBeInSet(column=column, value_set=seen, meta=_meta(rule, shown, key))
+    for name, protected in judgement.protected.items():
+        minimum = judgement.data.columns[protected.column].minimum
+        if protected.bins is None or protected.column not in table.columns:
+            continue
+        if minimum is None or minimum < protected.bins[0]:
+            rule = f"not below {protected.bins[0]:g}, the first band of {name}"
+            yield gxe.ExpectColumnValuesToBeBetween(
+                column=protected.column,
+                min_value=protected.bins[0],
+                meta=_meta(rule, protected.column, f"judgement.protected.{name}.bins"),
+            )
+
+
+def _unit(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
+    """No sampling unit stands in both parts: the model would be judged on what it learnt."""
+    if SEEN_IN_TRAINING in table.columns:
+        yield gxe.ExpectColumnValuesToBeInSet(
+            column=SEEN_IN_TRAINING,
+            value_set=[False],
+            meta=_meta("no unit of the training part", judgement.unit, "judgement.unit"),
+        )

@@ -1,0 +1,106 @@
+"""The table that expectations are checked on: the part as found, and what has to be derived from it."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, UNKNOWN, level_of, typed_column
+from tasks.plan.judgement import Judgement
+from tasks.plan.plan import crossing
+
+FINITE, MISSING, NOT_FINITE, WRONG_TYPE = "finite", "missing", "not finite", "wrong type"
+SEEN_IN_TRAINING = "unit is in the training part"
+
+
+def form_of(column: str) -> str:
+    """Name of the derived column that says what each value of a number column is."""
+    return f"form of {column}"
+
+
+def group_of(attribute: str) -> str:
+    """Name of the derived column with the level of an attribute or a crossing."""
+    return f"group by {attribute}"
+
+
+def attributes_of(judgement: Judgement) -> dict[str, tuple[str, ...]]:
+    """Every attribute and crossing that is audited, with the protected attributes it is made of."""
+    named = [*judgement.protected, *(limit.attribute for limit in judgement.limits)]
+    return {attribute: crossing(attribute) for attribute in named}
+
+
+def columns_of(judgement: Judgement, attribute: str) -> list[str]:
+    """The data's columns behind an attribute or a crossing."""
+    return [judgement.protected[name].column for name in crossing(attribute)]
+
+
+def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | None) -> pl.DataFrame:
+    """Derive what expectations are checked on.
+
+    Text that is no number, NaN and infinity would all look like missing values to the checks:
+    so each number column gets a companion that says in words what every value is.
+
+    Args:
+        raw: the prepared part, as found.
+        judgement: the plan's rules.
+        training: the training part for the test part, None for the training part itself.
+
+    Returns:
+        The same rows, in plain types: declared columns typed (surplus ones as they are), then
+        ``form of C`` for each number, ``group by A`` for each audited attribute (null when
+        unknown) and, with a unit, whether the unit is also in the training part.
+    """
+    columns = {name: c for name, c in judgement.data.columns.items() if name in raw.columns}
+    forms = [
+        _form(raw.schema[name], typed_column(name, column), name).alias(form_of(name))
+        for name, column in columns.items()
+        if column.type != "category"
+    ]
+    typed = kind_of(judgement).type_frame(raw, judgement).drop(ROW_ID)
+    groups = [
+        _level(judgement, parts).alias(group_of(attribute))
+        for attribute, parts in attributes_of(judgement).items()
+        if all(judgement.protected[part].column in raw.columns for part in parts)
+    ]
+    table = typed.with_columns(groups).with_columns(raw.select(forms))
+    unit = judgement.unit
+    if training is None or unit is None or unit not in raw.columns or unit not in training.columns:
+        return table
+    seen = training[unit].cast(pl.String).unique().drop_nulls()
+    return table.with_columns(raw[unit].cast(pl.String).is_in(seen.implode()).alias(SEEN_IN_TRAINING))
+
+
+def hidden_columns(judgement: Judgement) -> set[str]:
+    """Columns whose values are never shown: marked personal, protected, or the unit."""
+    personal = {name for name, column in judgement.data.columns.items() if column.personal}
+    protected = {protected.column for protected in judgement.protected.values()}
+    return personal | protected | ({judgement.unit} if judgement.unit else set())
+
+
+def is_derived(column: str, judgement: Judgement) -> bool:
+    """Whether a column of the table was added by :func:`table_of` or by ingest."""
+    derived = {form_of(name) for name in judgement.data.columns}
+    derived |= {group_of(attribute) for attribute in attributes_of(judgement)}
+    return column in derived | {SEEN_IN_TRAINING, ROW_DIGEST}
+
+
+def _form(found: pl.DataType, typed: pl.Expr, name: str) -> pl.Expr:
+    """Say of each value whether it is finite, missing, not finite, or of a wrong type."""
+    if found == pl.Boolean:  # polars would read it as 0 and 1
+        typed = pl.lit(None, pl.Float64)
+    finite = typed.cast(pl.Float64).is_finite()
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    return (
+        pl.when(pl.col(name).is_null())
+        .then(pl.lit(MISSING))
+        .when(finite)
+        .then(pl.lit(FINITE))
+        .when(number.is_nan() | number.is_infinite())
+        .then(pl.lit(NOT_FINITE))
+        .otherwise(pl.lit(WRONG_TYPE))
+    )
+
+
+def _level(judgement: Judgement, parts: tuple[str, ...]) -> pl.Expr:
+    levels = [level_of(judgement.protected[part]).replace({UNKNOWN: None}) for part in parts]
+    return pl.concat_str(levels, separator=" x ")
