@@ -47,12 +47,14 @@ def run_ui(settings: Settings, console: Console | None = None) -> None:
     """Serve both UIs until Ctrl-C or SIGTERM, and leave no process behind.
 
     Raises:
-        PlanError: a port is in use; names every such port and the setting that moves it.
+        PlanError: a port is in use (names every such port and the setting that moves it), or the runs are
+            on a server of their own.
         ServerError: a server did not start, or ended by itself.
     """
     console = console or Console()
     prepare_environment(settings)
     servers = (mlflow_server(settings), prefect_ui_server(settings))
+    _require_local_runs(settings)
     _require_free_ports(settings.ui_host, servers)
     with _stopped_by_signals(), ExitStack() as stack:
         try:
@@ -90,8 +92,7 @@ def mlflow_server(settings: Settings) -> Server:
             "mlflow",
             "server",
             *store,
-            "--artifacts-destination",
-            artifacts,
+            *files,
             *place,
         ),
         env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
@@ -112,6 +113,15 @@ def prefect_ui_server(settings: Settings) -> Server:
         env={"PREFECT_SERVER_UI_API_URL": f"{_address(settings.ui_host, settings.prefect_port)}/api"},
         health="/api/health",
     )
+
+
+def _require_local_runs(settings: Settings) -> None:
+    if settings.mlflow_uri.startswith(("http://", "https://")):
+        problem = (
+            "ASSAY_TRACKING_URI names a server, which shows the runs by itself: open that address; "
+            "or unset it to see this folder's runs"
+        )
+        raise PlanError("assay ui", [problem])
 
 
 def _require_free_ports(host: str, servers: tuple[Server, ...]) -> None:

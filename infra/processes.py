@@ -61,6 +61,7 @@ def running(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     user: str | None = None,
+    stop_seconds: float = STOP_SECONDS,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``command`` in a process group of its own for as long as the context lasts.
 
@@ -70,10 +71,11 @@ def running(
         env: variables added to this process's own.
         cwd: working directory; this process's own when absent.
         user: system user to run as (needs root); this process's own when absent.
+        stop_seconds: how long the process may take to end when asked.
 
     Yields:
         The process. When the context ends the whole group gets SIGTERM, and after
-        ``STOP_SECONDS`` SIGKILL: no grandchild is left behind.
+        ``stop_seconds`` SIGKILL: no grandchild is left behind.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -90,7 +92,7 @@ def running(
     try:
         yield process
     finally:
-        end_group(process)
+        end_group(process, stop_seconds)
 
 
 def end_group(process: subprocess.Popen[bytes], seconds: float = STOP_SECONDS) -> None:

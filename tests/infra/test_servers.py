@@ -1,0 +1,221 @@
+"""The settings of infra/compose.yaml, proven without containers: every server real, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import boto3
+import pytest
+import yaml
+
+from infra.bucket import make_bucket
+from infra.processes import running
+from tests.conftest import missing
+from tests.servers import (
+    S3,
+    HttpServer,
+    Postgres,
+    postgres_binaries,
+    start_mlflow,
+    start_postgres,
+    start_prefect,
+    start_s3,
+)
+
+ROOT = Path(__file__).parents[2]
+# What is deployed and run. `None` deploys the flows that infra/prefect.yaml names, and trains.
+ENTRYPOINT: str | None = "tests/infra/tiny_flow.py:retrain"
+DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "adult"}, 120.0
+BUCKET = "assay"
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that infra/compose.yaml starts, and what a worker needs to use it."""
+
+    postgres: Postgres
+    s3: S3
+    mlflow: HttpServer
+    prefect: HttpServer
+    worker_env: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    if postgres_binaries() is None:
+        missing("PostgreSQL is not installed (infra/install-system-packages.sh installs it)")
+    folder = tmp_path_factory.mktemp("servers")
+    words = {"postgres": "quoted'and spaced", "prefect": "p@ss/word:1", "mlflow": "an#other %2"}
+    with ExitStack() as servers, pytest.MonkeyPatch.context() as environment:
+        postgres = servers.enter_context(start_postgres(folder, words))
+        s3 = servers.enter_context(start_s3(folder))
+        for name, value in s3.env.items():
+            environment.setenv(name, value)
+        make_bucket(BUCKET)
+        make_bucket(BUCKET)  # a second start finds it there
+        for name in s3.env:
+            environment.delenv(name)
+        store = {**s3.env, "MLFLOW_ARTIFACTS_DESTINATION": f"s3://{BUCKET}/mlflow"}
+        mlflow = servers.enter_context(start_mlflow(folder, postgres, "twelve or more", store))
+        prefect = servers.enter_context(start_prefect(folder, postgres, "also secret"))
+        worker_env = {
+            "PREFECT_API_URL": prefect.url,
+            "PREFECT_API_AUTH_STRING": f"{prefect.user}:{prefect.password}",
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "ASSAY_VAR": str(folder / "var"),
+            "ASSAY_TRACKING_URI": mlflow.url,
+            "MLFLOW_TRACKING_USERNAME": mlflow.user,
+            "MLFLOW_TRACKING_PASSWORD": mlflow.password,
+        }
+        yield Stack(postgres, s3, mlflow, prefect, worker_env)
+
+
+@pytest.fixture(scope="module")
+def deployed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Deploy as infra/prefect.yaml says, and let a worker run."""
+    folder = tmp_path_factory.mktemp("worker")
+    _prefect(stack, "work-pool", "create", "assay", "--type", "process", "--overwrite")
+    _prefect(stack, "work-queue", "create", "retrain", "--pool", "assay", "--limit", "1")
+    _prefect(stack, "--no-prompt", "deploy", "--all", "--prefect-file", str(_deployments(folder)))
+    worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "assay"]
+    with running(worker, log=folder / "worker.log", env=stack.worker_env, cwd=ROOT):
+        yield stack
+
+
+def _deployments(folder: Path) -> Path:
+    """Return infra/prefect.yaml, or what it says of `retrain` with the stand-in for the flow."""
+    source = ROOT / "infra" / "prefect.yaml"
+    if ENTRYPOINT is None:
+        return source
+    content = yaml.safe_load(source.read_text(encoding="utf-8"))
+    kept = [item for item in content["deployments"] if item["entrypoint"].endswith(":retrain")]
+    content["deployments"] = [{**item, "entrypoint": ENTRYPOINT} for item in kept]
+    target = folder / "prefect.yaml"
+    target.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return target
+
+
+def _prefect(stack: Stack, *arguments: str) -> str:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    env = {**os.environ, **stack.worker_env}
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 0, f"prefect {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _ask(url: str, user: str | None = None, password: str = "", body: Any = None) -> tuple[int, Any]:
+    """Return the status and the decoded answer to a GET, or to a POST of ``body``."""
+    headers = {"Content-Type": "application/json"}
+    if user is not None:
+        headers["Authorization"] = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(url, data, headers), timeout=20) as response:  # noqa: S310 - loopback
+            return response.status, json.load(response)
+    except HTTPError as error:
+        with error:
+            return error.code, None
+
+
+def _api(stack: Stack, path: str, body: Any = None) -> Any:
+    status, answer = _ask(stack.prefect.url + path, stack.prefect.user, stack.prefect.password, body)
+    assert status in {200, 201}, (path, status)
+    return answer
+
+
+@pytest.mark.parametrize("credentials", [(None, ""), ("assay", "wrong"), ("admin", "password1234")])
+def test_servers_refuse_who_is_not_known(stack: Stack, credentials: tuple[str | None, str]) -> None:
+    user, password = credentials
+    experiments = f"{stack.mlflow.url}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert _ask(f"{stack.prefect.url}/admin/version", user, password)[0] == 401
+    assert _ask(f"{stack.prefect.url}/flow_runs/filter", user, password, {})[0] == 401
+    assert _ask(experiments, user, password)[0] == 401
+    assert _ask(f"{stack.s3.endpoint}/{BUCKET}?list-type=2", user, password)[0] == 403
+
+
+def test_servers_answer_who_is_known(stack: Stack) -> None:
+    experiments = f"{stack.mlflow.url}/api/2.0/mlflow/experiments/search?max_results=1"
+    assert _ask(experiments, stack.mlflow.user, stack.mlflow.password)[0] == 200
+    assert _api(stack, "/flow_runs/filter", {}) == []
+
+
+def test_postgres_refuses_a_wrong_password_and_another_servers_database(stack: Stack) -> None:
+    stranger = Postgres(stack.postgres.port, {**stack.postgres.passwords, "prefect": "wrong"})
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 2"):
+        stranger.query("prefect", "prefect", "select 1")
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        stack.postgres.query("mlflow", "prefect", "select count(*) from experiments")
+
+
+def test_deployments_run_one_at_a_time_and_on_schedule(deployed: Stack) -> None:
+    scheduled = _api(deployed, "/deployments/name/retrain/adult")
+    manual = _api(deployed, f"/deployments/name/{DEPLOYMENT}")
+    assert [
+        (s["schedule"]["cron"], s["schedule"]["timezone"], s["active"]) for s in scheduled["schedules"]
+    ] == [("0 2 * * 0", "UTC", True)]
+    assert manual["schedules"] == []
+    for deployment in (scheduled, manual):
+        assert deployment["global_concurrency_limit"]["limit"] == 1
+        assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    queue = _api(deployed, f"/work_queues/{manual['work_queue_id']}")
+    assert (queue["name"], queue["concurrency_limit"]) == ("retrain", 1)
+    assert scheduled["work_queue_id"] == manual["work_queue_id"]
+
+
+def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deployed: Stack) -> None:
+    deployment = _api(deployed, f"/deployments/name/{DEPLOYMENT}")
+    run = _api(deployed, f"/deployments/{deployment['id']}/create_flow_run", {"parameters": PARAMETERS})
+    state = _final_state(deployed, run["id"])
+    logs = _api(deployed, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
+    assert state["type"] == "COMPLETED", (state["message"], [line["message"] for line in logs])
+
+    in_prefect = "select id, state_type from flow_run"
+    assert deployed.postgres.query("prefect", "prefect", in_prefect) == f"{run['id']}|COMPLETED"
+    in_mlflow = "select r.status, e.artifact_location from runs r join experiments e using (experiment_id)"
+    assert deployed.postgres.query("mlflow", "mlflow", in_mlflow) == "FINISHED|mlflow-artifacts:/"
+    assert deployed.postgres.query("mlflow_auth", "mlflow", "select username from users") == "admin"
+
+    s3 = deployed.s3
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint,
+        aws_access_key_id=s3.access_key,
+        aws_secret_access_key=s3.secret_key,
+        region_name="us-east-1",
+    )
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket=BUCKET, Prefix="mlflow/")["Contents"]]
+    assert any(key.endswith("/artifacts/weights.txt") for key in keys), keys
+
+
+def _final_state(stack: Stack, run_id: str) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        state = _api(stack, f"/flow_runs/{run_id}")["state"]
+        if state["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} or time.monotonic() > deadline:
+            return state
+        time.sleep(0.5)
