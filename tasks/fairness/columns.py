@@ -66,7 +66,7 @@ def encode(name: str, values: Any, *, missing: str | None = None) -> Codes:
     if not values.null_count() and (values.dtype.is_integer() or values.dtype == pl.Boolean):
         return _from_integers(name, values.to_numpy())
     if isinstance(values.dtype, pl.Enum) and not values.null_count():
-        return _few(name, Codes(values.to_physical().to_numpy(), values.cat.get_categories().to_list()))
+        return _few(name, Codes(values.to_physical().to_numpy(), values.dtype.categories.to_list()))
     return _from_names(name, _spelled(values), missing)
 
 
