@@ -101,7 +101,7 @@ def ratio_warnings(compared: Sequence[Ratio]) -> list[str]:
     return [
         f"{ratio.attribute}: {_sides(ratio)}; {_found(ratio)} is outside the conventional four-fifths band "
         f"[{low:g}, {high:g}]"
-        + (f"; {ratio.raked_share:.1%} after raking" if ratio.raked_share is not None else "")
+        + (f"; {_share(ratio.raked_share)} after raking" if ratio.raked_share is not None else "")
         for ratio in compared
         if ratio.ratio is None or not low <= ratio.ratio <= high
     ]

@@ -122,7 +122,7 @@ def _features(
             there = (series.is_not_null().cast(pl.String) for series in pair)
             features.append(_Feature(f"{name} is there", "category", column.personal, *there))
         numbers = _numbers(*pair)
-        if any(series.is_empty() for series in numbers):
+        if any(series.drop_nulls().is_empty() for series in numbers):
             problems.append(
                 f"drift: column {name!r} holds no finite number on one side: it can't be compared"
             )
@@ -136,13 +136,16 @@ def _text(series: pl.Series) -> pl.Series:
 
 
 def _numbers(before: pl.Series, now: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Finite values, brought to a scale on which Evidently's norm is the standard deviation."""
-    old, new = (series.cast(pl.Float64).drop_nulls() for series in (before, now))
-    old, new = old.filter(old.is_finite()), new.filter(new.is_finite())
-    deviation = 0.0 if old.is_empty() else float(np.std(old.to_numpy()))
+    """Finite values, the rest null, on a scale on which Evidently's norm is the standard deviation."""
+    old, new = (_finite(series.cast(pl.Float64)) for series in (before, now))
+    deviation = 0.0 if old.drop_nulls().is_empty() else float(np.std(old.drop_nulls().to_numpy()))
     if 0 < deviation < SMALLEST_DEVIATION:
         return old / deviation, new / deviation
     return old, new
+
+
+def _finite(numbers: pl.Series) -> pl.Series:
+    return pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
 
 
 def _snapshot(features: Sequence[_Feature], drift: Drift) -> Any:
@@ -176,11 +179,7 @@ def _snapshot(features: Sequence[_Feature], drift: Drift) -> Any:
 
 
 def _pandas(features: Sequence[_Feature], side: str) -> Any:
-    series = {feature.name: getattr(feature, side) for feature in features}
-    # Numbers lost their missing values, so columns differ in length; Evidently drops the padding.
-    return pl.concat(
-        [one.alias(name).to_frame() for name, one in series.items()], how="horizontal"
-    ).to_pandas()
+    return pl.DataFrame({feature.name: getattr(feature, side) for feature in features}).to_pandas()
 
 
 def _values(snapshot: Any) -> dict[str, float]:

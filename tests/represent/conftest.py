@@ -38,21 +38,16 @@ def adult_plan() -> Callable[..., Plan]:
 
 
 @pytest.fixture(scope="session")
-def adult(mirror: Path, adult_plan: Callable[..., Plan]) -> Callable[[str], pl.DataFrame]:
+def adult(
+    mirror: Path, adult_plan: Callable[..., Plan], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], pl.DataFrame]:
     """A part of Adult, typed: ``adult("train")``, ``adult("test")``."""
-    judgement = adult_plan(raking=RAKING).judgement
-
-    def read(part: str) -> pl.DataFrame:
-        name = {"train": "adult.data", "test": "adult.test"}[part]
-        packed = mirror / "adult" / f"{name}.gz"
-        raw = Path(part_folder) / name
-        raw.write_bytes(gzip.decompress(packed.read_bytes()))
-        return tabular.type_frame(tabular.read(raw, judgement), judgement)
-
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as part_folder:
-        frames = {part: read(part) for part in ("train", "test")}
+    judgement, folder = adult_plan(raking=RAKING).judgement, tmp_path_factory.mktemp("adult")
+    frames = {}
+    for part, name in (("train", "adult.data"), ("test", "adult.test")):
+        raw = folder / name
+        raw.write_bytes(gzip.decompress((mirror / "adult" / f"{name}.gz").read_bytes()))
+        frames[part] = tabular.type_frame(tabular.read(raw, judgement), judgement)
     return frames.__getitem__
 
 

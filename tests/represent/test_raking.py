@@ -21,16 +21,13 @@ LOOSE = {"minimum_effective_share": 1e-6, "maximum_weight": 1e9}
 
 def table(counts: object) -> Table:
     cells = np.asarray(counts, float)
-    names = ("a", "b", "c")[: cells.ndim]
-    return Table(
-        {name: tuple(f"{name}{i}" for i in range(k)) for name, k in zip(names, cells.shape, strict=True)},
-        cells,
-    )
+    shape = zip(("a", "b", "c"), cells.shape, strict=False)
+    return Table({name: tuple(f"{name}{i}" for i in range(size)) for name, size in shape}, cells)
 
 
 def test_a_worked_example_of_iterative_proportional_fitting() -> None:
-    # The 4 x 4 example of Wikipedia's "Iterative proportional fitting" (rows 150, 300, 400, 150; columns
-    # 200, 300, 400, 100); its converged table, to two digits.
+    # The 4 x 4 example of Wikipedia's "Iterative proportional fitting", whose last printed table is that
+    # of the third cycle, still up to .05 from the limit.
     sample = table([[40, 30, 20, 10], [35, 50, 100, 75], [30, 80, 70, 120], [20, 30, 40, 50]])
     rows, columns = np.array([150, 300, 400, 150]), np.array([200, 300, 400, 100])
     reference = table(np.outer(rows, columns) / 1000)  # only its margins are used
@@ -53,10 +50,8 @@ def test_a_two_by_two_table_by_hand() -> None:
     sample, reference = table([[40, 10], [20, 30]]), table([[1, 1], [1, 1]])
     raked = rake(sample, reference, Raking(margins=["a", "b"], **LOOSE))
     diagonal = np.sqrt(6) / (2 * (1 + np.sqrt(6)))
-    shares = weighted(sample, raked).counts / 100
-    assert shares == pytest.approx(
-        np.array([[diagonal, 0.5 - diagonal], [0.5 - diagonal, diagonal]]), abs=1e-9
-    )
+    shares, rest = weighted(sample, raked).counts / 100, 0.5 - diagonal
+    assert shares == pytest.approx(np.array([[diagonal, rest], [rest, diagonal]]), abs=1e-9)
     assert raked.cells["a0 x b0"] == pytest.approx(diagonal * 100 / 40)
     assert raked.maximum_weight == max(raked.cells.values())
     squares = sum(n * raked.cells[name] ** 2 for name, n in zip(raked.cells, (40, 10, 20, 30), strict=True))
@@ -80,11 +75,21 @@ def test_margins_are_met_and_scale_does_not_matter(
     assert after.total == pytest.approx(sample.sum())  # mean weight 1
     assert 0 < raked.effective_share <= 1 + 1e-12
     assert raked.worst_margin_error <= 1e-7
-    for other in (
-        rake(table(sample), table(reference * factor), plan),
-        rake(table(sample * factor), table(reference), plan),
-    ):
+    larger_population = rake(table(sample), table(reference * factor), plan)
+    larger_sample = rake(table(sample * factor), table(reference), plan)
+    for other in (larger_population, larger_sample):
         assert other.cells == pytest.approx(raked.cells, rel=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(sample=counts, reference=counts)
+def test_weights_are_products_of_one_factor_per_margin(sample: np.ndarray, reference: np.ndarray) -> None:
+    # What makes raking raking (Deming and Stephan 1940): among all tables with these margins it is the
+    # one whose weights factorise, w[a, b, c] = f[a, b] g[c]. Margins alone would allow many others.
+    raked = rake(table(sample), table(reference), Raking(margins=["a x b", "c"], **LOOSE))
+    logs = np.log(np.reshape(list(raked.cells.values()), sample.shape))
+    steps = logs[..., 1] - logs[..., 0]
+    assert steps == pytest.approx(np.full(steps.shape, steps[0, 0]), abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
