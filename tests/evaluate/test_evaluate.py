@@ -1,0 +1,119 @@
+"""The evaluation step: what it files, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.errors import EvidenceError, Refusal
+from tasks.evaluate.evaluate import count_labels, evaluate, quantile_edges
+from tasks.evaluate.predictions import read_predictions
+from tasks.evidence.digest import digest_file
+from tasks.fairness import Cube
+from tasks.plan.judgement import Judgement
+
+EDGES = (0.2, 0.5, 0.8)
+SOURCE = {"name": "a.csv", "sha256": "0" * 64, "origins": ["file:a.csv"]}
+
+
+def judgement(values: tuple[str, ...] = ("no", "yes"), positive: str | None = "yes") -> Judgement:
+    category = {"type": "category"}
+    return Judgement.model_validate(
+        {
+            "data": {
+                "kind": "tabular",
+                "sources": [SOURCE],
+                "format": {"type": "csv"},
+                "columns": {"sex": category, "race": category},
+                "label": {"column": "y", "values": list(values), "positive": positive},
+            },
+            "protected": {"sex": {"column": "sex"}, "race": {"column": "race"}},
+            "expectations": {"minimum_rows": {"train": 1}},
+            "limits": [{"metric": "demographic_parity_difference", "attribute": "sex", "limit": 0.1}],
+            "performance": [{"metric": "accuracy", "minimum": 0.5}],
+        }
+    )
+
+
+def part(n: int = 400) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng(0)
+    label = rng.choice(["no", "yes"], n)
+    score = (0.6 * rng.random(n) + 0.4 * (label == "yes")).astype(np.float32)
+    described = pl.DataFrame(
+        {"sex": rng.choice(["F", "M"], n), "race": rng.choice(["A", "B", "unknown"], n), "label": label}
+    )
+    predictions = pl.DataFrame(
+        {
+            "row_id": np.arange(n),
+            "row_digest": [f"{i:016x}" for i in range(n)],
+            "score": score,
+            "prediction": np.where(score >= 0.5, "yes", "no"),
+        }
+    )
+    return predictions, described
+
+
+def test_what_is_filed_reads_back_and_agrees(tmp_path: Path) -> None:
+    predictions, described = part()
+    done = evaluate(predictions, described, judgement(), EDGES, tmp_path)
+    cube = Cube.from_json((tmp_path / done.cube.path).read_bytes())
+    assert done.rows == cube.rows == 400
+    assert set(cube.axes) == {"sex", "race"}
+    assert cube.labels == ("no", "yes")
+    assert cube.score_bins is not None
+    assert cube.score_bins.edges == EDGES
+    assert cube.score_bins.tables["race"].sum() == 400
+    for ref in (done.cube, done.predictions):
+        assert ref.sha256 == digest_file(tmp_path / ref.path)
+    again = read_predictions(tmp_path / "predictions.csv")
+    right = (again["prediction"] == described["label"]).mean()
+    accuracy, auc = done.performance
+    assert (accuracy.name, accuracy.value) == ("accuracy", pytest.approx(right))
+    assert cube.rates()["accuracy"][0] == pytest.approx(right)
+    assert (auc.name, auc.low < auc.value < auc.high) == ("auc", True)
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        evaluate(*part(), judgement(), EDGES, tmp_path / folder)
+    for name in ("cube.json", "predictions.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_several_classes_have_no_auc(tmp_path: Path) -> None:
+    predictions, described = part()
+    done = evaluate(predictions, described, judgement(("maybe", "no", "yes"), None), EDGES, tmp_path)
+    assert [estimate.name for estimate in done.performance] == ["accuracy"]
+
+
+def test_what_does_not_agree_is_refused_and_nothing_is_filed(tmp_path: Path) -> None:
+    predictions, described = part()
+    yes = pl.lit("yes")
+    broken = [
+        (predictions.head(399), described, EvidenceError, "found 399 for 400 rows"),
+        (predictions, described.drop("race"), EvidenceError, "missing: .'race'"),
+        (predictions.with_columns(prediction=pl.lit("perhaps")), described, EvidenceError, "found also"),
+        (predictions.with_columns(score=pl.lit(2.0)), described, EvidenceError, "400 scores lie outside"),
+        (predictions, described.with_columns(label=yes), Refusal, "rows of both"),
+    ]
+    for guesses, rows, kind, words in broken:
+        with pytest.raises(kind, match=words):
+            evaluate(guesses, rows, judgement(), EDGES, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_labels_count_without_predictions() -> None:
+    _, described = part()
+    cube = count_labels(described, judgement())
+    assert cube.rows == 400
+    assert cube.rates()["tpr"][0] == 1.0
+    assert cube.rates()["selection_rate"][0] == pytest.approx((described["label"] == "yes").mean())
+
+
+def test_edges_are_quantiles_each_once() -> None:
+    scores = np.arange(1, 1001) / 1001
+    edges = quantile_edges(scores, 10)
+    assert len(edges) == 9
+    assert np.histogram(scores, [0, *edges, 1])[0].tolist() == pytest.approx([100] * 10, abs=1)
+    assert quantile_edges([0.5] * 50) == (0.5,)

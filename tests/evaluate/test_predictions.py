@@ -1,0 +1,65 @@
+"""predictions.csv has one spelling, and reads back as what was written."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import EvidenceError
+from tasks.evaluate.predictions import SCHEMA, read_predictions, write_predictions
+
+
+def frame(scores: list[float]) -> pl.DataFrame:
+    n = len(scores)
+    return pl.DataFrame(
+        {
+            "row_id": range(n),
+            "row_digest": [f"{i:016d}" for i in range(n)],
+            "score": scores,
+            "prediction": [">50K" if score >= 0.5 else 'a "quoted", class' for score in scores],
+        },
+        schema=SCHEMA,
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
+def test_scores_read_back_to_the_bit_and_write_the_same_bytes(tmp_path: Path, scores: list[float]) -> None:
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    write_predictions(frame(scores), one)
+    again = read_predictions(one)
+    assert again.equals(frame(scores))
+    assert (again["score"].to_numpy().view(np.uint32) == np.float32(scores).view(np.uint32)).all()
+    write_predictions(again, other)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_file_is_plain(tmp_path: Path) -> None:
+    write_predictions(frame([0.1, 0.75]), tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text() == (
+        "row_id,row_digest,score,prediction\n"
+        '0,0000000000000000,0.1,"a ""quoted"", class"\n'
+        "1,0000000000000001,0.75,>50K\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("row_id,row_digest,score\n0,aa,0.5\n", "missing: prediction"),
+        ("row_id,row_digest,score,prediction\n0,aa,,x\n", "score has 1 missing"),
+        ("row_id,row_digest,score,prediction\n0,aa,1.5,x\n", "1 scores lie outside"),
+        ("row_id,row_digest,score,prediction\n0,aa,nan,x\n", "1 scores lie outside"),
+        ("row_id,row_digest,score,prediction\n0,aa,0.5,x\n0,bb,0.5,x\n", "1 rows occur twice"),
+        ("row_id,row_digest,score,prediction\n0,aa,half,x\n", "predictions are expected"),
+        ("", "predictions are expected"),
+    ],
+)
+def test_a_file_that_is_no_predictions_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text(text)
+    with pytest.raises(EvidenceError, match=words):
+        read_predictions(path)
