@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri
-from scipy.stats import rankdata
 
 from tasks.errors import Refusal
 from tasks.evaluate.records import Estimate, Paired
@@ -55,9 +53,9 @@ def auc(positive: Booleans, score: NDArray[Any]) -> Estimate:
         raise Refusal(
             f"AUC compares two classes: rows of both are expected, found {m} positive and {n} negative"
         )
-    ranks = rankdata(score)
-    above = (ranks[positive] - rankdata(score[positive])) / n
-    below = 1 - (ranks[~positive] - rankdata(score[~positive])) / m
+    ranks = _middle_ranks(score)
+    above = (ranks[positive] - _middle_ranks(score[positive])) / n
+    below = 1 - (ranks[~positive] - _middle_ranks(score[~positive])) / m
     value = float(above.mean())
     variance = _variance(above) / m + _variance(below) / n
     if not 0 < value < 1 or variance == 0:
@@ -66,6 +64,12 @@ def auc(positive: Booleans, score: NDArray[Any]) -> Estimate:
         spread = -float(ndtri(LEVEL)) * sqrt(variance) / (value * (1 - value))
         low, high = float(expit(logit(value) - spread)), float(expit(logit(value) + spread))
     return Estimate(name="auc", value=value, low=low, high=high, n=m + n)
+
+
+def _middle_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Ranks from 1; equal values share the middle of theirs."""
+    _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[position])
 
 
 def _variance(values: NDArray[np.float64]) -> float:
@@ -125,5 +129,8 @@ def _tango(b: int, c: int, n: int, alpha: float) -> float:
         variance = n * (2 * share + d * (1 - d))
         return (b - c - n * d) / sqrt(variance) - z if variance > 0 else -z
 
-    estimate = (b - c) / n
-    return float(brentq(distance, -1 + 1e-12, estimate, xtol=1e-12)) if estimate > -1 else -1.0
+    low, high = -1.0, (b - c) / n  # the statistic falls from low to high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if distance(middle) > 0 else (low, middle)
+    return low
