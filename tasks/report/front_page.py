@@ -1,0 +1,240 @@
+"""The run's front page: what was decided and why, then what it rests on, from the records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from rich.table import Table
+
+from tasks.fairness.verdict import Judged, Verdict
+from tasks.plan import Plan
+
+COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
+SHOWN = 12  # problems and warnings listed; the rest is counted and stands in the dossier
+
+TEMPLATE = """\
+# {{ headline }}
+
+{% for line in because %}
+> {{ line | cell }}
+{% endfor %}
+
+{% if judged %}
+| verdict | metric | by | measured | bounds | limit | decided by |
+|---|---|---|---|---|---|---|
+{% for one in judged %}
+| **{{ one.verdict }}** | {{ one.metric | words }} | {{ one.attribute | cell }} \
+| {{ one.measurement | num }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
+| {{ one | decided | cell }} |
+{% endfor %}
+
+{% for one in judged %}
+- {{ one.sentence | cell }}{% if one.settles %} *To settle it:* {{ one.settles | cell }}{% endif %}
+
+{% endfor %}
+
+{% endif %}
+{% if performance %}
+## Performance on the test part
+
+| metric | value | 95% interval | rows | required of a first champion |
+|---|---|---|---|---|
+{% for one in performance %}
+| {{ one.name }} | {{ one.value | num }} | {{ one.low | num }} to {{ one.high | num }} | {{ one.n | count }} \
+| {{ required.get(one.name) | atleast }} |
+{% endfor %}
+
+{% endif %}
+{% if registration and registration.paired %}
+{% set paired = registration.paired %}
+Against version {{ registration.champion_before }} on the same {{ paired.n | count }} rows: accuracy \
+{{ paired.difference | signed }}, limits {{ paired.low | signed }} to {{ paired.high | signed }}, margin \
+-{{ paired.margin }}: **{{ paired.verdict }}** ({{ paired.better | count }} rows better, \
+{{ paired.worse | count }} worse).
+
+{% endif %}
+{% if sample %}
+## Representativeness
+
+{% for line in sample.warnings[:shown] %}
+- {{ line | cell }}
+{% else %}
+- No warnings.
+{% endfor %}
+{% if sample.warnings | length > shown %}
+- ... and {{ sample.warnings | length - shown }} more, in the dossier.
+{% endif %}
+{% if sample.raked %}
+- Raked to {{ sample.raked.attributes | join(" x ") | cell }}: effective share \
+{{ sample.raked.effective_share | num }}, largest weight {{ sample.raked.maximum_weight | num }}, \
+worst margin off by {{ sample.raked.worst_margin_error | percent }}.
+{% endif %}
+{% if sample.drift %}
+- Drift ({{ sample.drift_against | cell }}): {{ drifted | length }} of {{ sample.drift | length }} columns \
+beyond their limit{% if drifted %}: {{ drifted | join(", ") | cell }}{% endif %}.
+{% endif %}
+
+{% endif %}
+{% if unjudged %}
+## Groups not judged
+
+Too few rows to judge, by the plan's rule; listed, never merged or dropped.
+
+| by | group | rate | events / n |
+|---|---|---|---|
+{% for attribute, rate in unjudged %}
+| {{ attribute | cell }} | {{ rate.group | cell }} | {{ rate.rate_name | words }} {{ rate.rate | num }} \
+| {{ rate.events | count }} / {{ rate.n | count }} |
+{% endfor %}
+
+{% endif %}
+## Where to look
+
+| | |
+|---|---|
+| replay | `assay replay {{ target }}` |
+| dossier | `{{ folder }}`, and `dossier/` among this run's artifacts |
+{% if data %}
+| data | {{ data.name }}, {{ data.train.rows | count }} training and {{ data.test.rows | count }} test rows, \
+`{{ data.digest[:12] }}` |
+{% endif %}
+{% for block, digest in digests.items() %}
+| {{ block }} | `{{ digest[:12] }}` |
+{% endfor %}
+{% if trained %}
+| model | {{ trained.parameters | count }} parameters, frozen as `{{ trained.digest[:12] }}` |
+{% endif %}
+"""
+
+
+def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
+    """Markdown for the run's description, in GitHub's dialect.
+
+    Args:
+        plan: as carried out.
+        records: step -> record, as in the dossier; a run that ended early has fewer.
+        folder: the dossier.
+    """
+    verdicts, sample = records.get("verdicts"), records.get("representativeness")
+    opened, registration = records.get("opening"), records.get("registration")
+    judged: Sequence[Judged] = verdicts.judged if verdicts else ()
+    page: str = _template().render(
+        headline=_headline(plan, records),
+        because=_because(records),
+        judged=judged,
+        performance=opened.performance if opened else (),
+        required={each.metric: each.minimum for each in plan.judgement.performance},
+        registration=registration,
+        sample=sample,
+        drifted=[column.column for column in sample.drift if column.drifted] if sample else [],
+        unjudged=_unjudged(judged),
+        target=f"{plan.name}@{registration.version}" if registration else folder.as_posix(),
+        folder=folder.as_posix(),
+        data=records.get("data"),
+        trained=records.get("freeze"),
+        digests=plan.digests,
+        shown=SHOWN,
+    )
+    return page
+
+
+def terminal_table(judged: Sequence[Judged]) -> Table:
+    """The verdicts for a terminal: one row a limit, both sides shown."""
+    table = Table(title="Verdicts", title_justify="left")
+    for name in ("verdict", "metric", "by"):
+        table.add_column(name)
+    for name in ("measured", "bounds", "limit"):
+        table.add_column(name, justify="right")
+    table.add_column("decided by")
+    for one in judged:
+        colour = COLOURS[one.verdict]
+        table.add_row(
+            f"[bold {colour}]{one.verdict}[/]",
+            _words(one.metric),
+            one.attribute,
+            _number(one.measurement),
+            f"{_number(one.low)} to {_number(one.high)}",
+            _limit(one),
+            _decided(one).replace("[", r"\["),
+        )
+    return table
+
+
+def _headline(plan: Plan, records: Mapping[str, Any]) -> str:
+    ending, registration = records.get("ending"), records.get("registration")
+    word = ending.ending if ending else "Running"
+    if registration is None:
+        return f"{word}: {plan.name}, no model version"
+    alias = f", {registration.alias}" if registration.alias else ", no alias"
+    return f"{word}: {plan.name} version {registration.version}{alias}"
+
+
+def _because(records: Mapping[str, Any]) -> list[str]:
+    ending = records.get("ending")
+    lines = [line for line in ending.message.splitlines() if line.strip()] if ending else []
+    more = [f"... and {len(lines) - SHOWN} more lines, in the dossier."] if len(lines) > SHOWN else []
+    return lines[:SHOWN] + more
+
+
+def _unjudged(judged: Sequence[Judged]) -> list[tuple[str, Any]]:
+    found = {
+        (one.attribute, rate.rate_name, rate.group): (one.attribute, rate)
+        for one in judged
+        for rate in one.groups
+        if not rate.judged
+    }
+    return list(found.values())
+
+
+def _decided(one: Judged) -> str:
+    if one.worst is None:
+        return "undefined: no pair of groups can be compared"
+    rate, high, low = one.worst
+    rates = {(each.rate_name, each.group): each for each in one.groups}
+    shown = [
+        f"{group} {_number(rates[rate, group].rate)}" if (rate, group) in rates else group
+        for group in (high, low)
+    ]
+    return f"{_words(rate)}: {' against '.join(shown)}, n={one.n:,}"
+
+
+def _limit(one: Judged) -> str:
+    return f"{'≥' if one.metric.endswith('_ratio') else '≤'} {one.limit:g}"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _words(name: str) -> str:
+    short = {"tpr": "true positive rate", "fpr": "false positive rate", "ppv": "positive predictive value"}
+    return short.get(name, name.replace("_", " "))
+
+
+def _cell(text: object) -> str:
+    """Text that stays inside its table cell, and is text to whoever renders it."""
+    return str(text).replace("<", "&lt;").replace("|", r"\|").replace("\n", " ")
+
+
+def _template() -> Any:
+    environment = Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - Markdown, not HTML: `_cell` escapes what comes from data
+    )
+    environment.filters |= {
+        "cell": _cell,
+        "words": _words,
+        "num": _number,
+        "limit": _limit,
+        "decided": _decided,
+        "signed": lambda value: f"{value:+.4f}",
+        "percent": lambda value: f"{value:.2%}",
+        "count": lambda value: f"{value:,}",
+        "atleast": lambda value: "" if value is None else f"≥ {value:g}",
+    }
+    return environment.from_string(TEMPLATE)

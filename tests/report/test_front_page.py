@@ -1,0 +1,97 @@
+"""The front page: the decision first, every number from the records, Markdown that nothing breaks."""
+
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.plan import Plan, load_plan
+from tasks.report.front_page import SHOWN, front_page, terminal_table
+
+FOLDER = Path("var/dossiers/adult/0123")
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return load_plan("adult", Path(__file__).parents[2] / "data", [])
+
+
+def test_decision_and_verdicts_come_first(plan: Plan, records: dict[str, Any]) -> None:
+    lines = front_page(plan, records, FOLDER).splitlines()
+    assert lines[0] == "# Registered: adult version 3, champion"
+    assert "4 PASS of 4 limits" in lines[2]
+    assert lines[4].startswith("| verdict | metric | by |")
+    assert lines[6] == (
+        "| **PASS** | demographic parity difference | sex | 0.0834 | 0.0712 to 0.0957 | ≤ 0.14 "
+        "| selection rate: Male 0.2260 against Female 0.1430, n=16,281 |"
+    )
+    assert "| **INCONCLUSIVE** | demographic parity ratio | race |" in lines[8]
+    assert "≥ 0.5" in lines[8]
+    assert "undefined" in lines[9]
+
+
+def test_the_rest_comes_from_the_records(plan: Plan, records: dict[str, Any]) -> None:
+    page = front_page(plan, records, FOLDER)
+    assert "| accuracy | 0.8585 | 0.8530 to 0.8640 | 16,281 |" in page
+    assert "about 320 more rows of Amer-Indian-Eskimo" in page
+    assert "| race | Other | selection rate 0.1400 | 19 / 135 |" in page
+    assert "sex Female: ratio 0.71" in page
+    assert "accuracy +0.0012, limits -0.0021 to +0.0045, margin -0.01: **not worse**" in page
+    assert "`assay replay adult@3`" in page
+    assert f"`{FOLDER.as_posix()}`" in page
+    assert plan.digests["judgement"][:12] in page
+    assert len(page) < 8000, "MLflow's description takes no more"
+
+
+def test_tables_are_whole(plan: Plan, records: dict[str, Any]) -> None:
+    """Each row has as many cells as its header, also where a name holds a pipe."""
+    assert r"hours\|week" in front_page(plan, records, FOLDER)
+    width = 0
+    for line in front_page(plan, records, FOLDER).splitlines():
+        if not line.startswith("|"):
+            width = 0
+            continue
+        cells = line.replace(r"\|", "").count("|")
+        assert width in {0, cells}, line
+        width = cells
+
+
+def test_markup_in_a_name_stays_text(plan: Plan, records: dict[str, Any]) -> None:
+    first, *rest = records["verdicts"].judged
+    crafted = first.model_copy(update={"attribute": "<script>|x", "sentence": "a\n\n# Registered"})
+    page = front_page(plan, {**records, "verdicts": Verdicts(judged=(crafted, *rest))}, FOLDER)
+    assert "<script" not in page
+    assert page.count("\n# ") == 0
+
+
+def test_refused_data_lists_its_problems(plan: Plan, records: dict[str, Any]) -> None:
+    problems = [f"column age: row {n}: minimum 17" for n in range(20)]
+    early = {
+        "data": records["data"],
+        "ending": SimpleNamespace(ending="Refused", message="\n".join(problems)),
+    }
+    page = front_page(plan, early, FOLDER)
+    assert page.startswith("# Refused: adult, no model version\n")
+    assert page.count("> column age") == SHOWN
+    assert f"{20 - SHOWN} more lines" in page
+    assert "Performance" not in page
+    assert f"`assay replay {FOLDER.as_posix()}`" in page
+
+
+def test_crash_before_the_first_record(plan: Plan) -> None:
+    ending = SimpleNamespace(ending="Crashed", message="SourceError: x")
+    assert front_page(plan, {"ending": ending}, FOLDER).startswith("# Crashed: adult, no model version")
+
+
+def test_terminal_table_shows_every_verdict(verdicts: Verdicts) -> None:
+    written = StringIO()
+    Console(width=200, file=written).print(terminal_table(verdicts.judged))
+    text = written.getvalue()
+    for verdict in Verdict:
+        assert verdict in text
+    assert "Male 0.2260 against Female 0.1430" in text
+    assert "≤ 0.14" in text
