@@ -55,17 +55,17 @@ def run_ui(settings: Settings, console: Console | None = None) -> None:
     prepare_environment(settings)
     servers = (mlflow_server(settings), prefect_ui_server(settings))
     _require_local_runs(settings)
-    _require_free_ports(settings.ui_host, servers)
-    with _stopped_by_signals(), ExitStack() as stack:
+    require_free_ports("assay ui", settings.ui_host, servers)
+    with stopped_by_signals(), ExitStack() as stack:
         try:
-            started = [(server, stack.enter_context(_serving(server, settings))) for server in servers]
+            started = [(server, stack.enter_context(serving(server, settings))) for server in servers]
             with console.status("Starting MLflow and Prefect"):
                 for server, process in started:
-                    url = _address(settings.ui_host, server.port) + server.health
+                    url = address(settings.ui_host, server.port) + server.health
                     wait_until_healthy(
                         server.name, url, process, _log(settings, server), settings.start_seconds
                     )
-            stack.enter_context(_noted(settings))
+            stack.enter_context(noted(settings))
             console.print(_addresses(settings, servers))
             _watch(settings, started)
         except KeyboardInterrupt:
@@ -110,7 +110,7 @@ def prefect_ui_server(settings: Settings) -> Server:
         port=settings.prefect_port,
         command=(sys.executable, "-m", "prefect", "server", "start", *place),
         # The page in the browser asks this address, not one that the person's profile may name.
-        env={"PREFECT_SERVER_UI_API_URL": f"{_address(settings.ui_host, settings.prefect_port)}/api"},
+        env={"PREFECT_SERVER_UI_API_URL": f"{address(settings.ui_host, settings.prefect_port)}/api"},
         health="/api/health",
     )
 
@@ -124,7 +124,12 @@ def _require_local_runs(settings: Settings) -> None:
         raise PlanError("assay ui", [problem])
 
 
-def _require_free_ports(host: str, servers: tuple[Server, ...]) -> None:
+def require_free_ports(command: str, host: str, servers: tuple[Server, ...]) -> None:
+    """Refuse to start while another program listens on a server's port.
+
+    Raises:
+        PlanError: names every such port, and the setting that moves it.
+    """
     ports = [server.port for server in servers]
     problems = [
         f"port {server.port} on {host} is in use: {server.name} can't listen there; "
@@ -136,19 +141,30 @@ def _require_free_ports(host: str, servers: tuple[Server, ...]) -> None:
         settings = " and ".join(server.setting for server in servers)
         problems.append(f"{settings} are both {ports[0]}: give each a port of its own")
     if problems:
-        raise PlanError("assay ui", problems)
+        raise PlanError(command, problems)
 
 
 @contextmanager
-def _serving(server: Server, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def serving(server: Server, settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for as long as the context lasts; it may not answer yet."""
     with running(server.command, log=_log(settings, server), env=server.env) as process:
         yield process
 
 
+def wait_for(server: Server, process: subprocess.Popen[bytes], settings: Settings) -> None:
+    """Wait until a server answers.
+
+    Raises:
+        ServerError: it ended, or did not answer within ``ASSAY_START_SECONDS``.
+    """
+    url = address(settings.ui_host, server.port) + server.health
+    wait_until_healthy(server.name, url, process, _log(settings, server), settings.start_seconds)
+
+
 @contextmanager
-def _noted(settings: Settings) -> Iterator[None]:
-    """Leave Prefect's address for `assay retrain`, which then starts no server of its own."""
-    url = f"{_address(settings.ui_host, settings.prefect_port)}/api"
+def noted(settings: Settings) -> Iterator[None]:
+    """Leave Prefect's address for other commands, which then start no server of their own."""
+    url = f"{address(settings.ui_host, settings.prefect_port)}/api"
     settings.prefect_address.write_text(url, encoding="utf-8")
     try:
         yield
@@ -157,7 +173,7 @@ def _noted(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the command as Ctrl-C does, through every `finally`."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -186,11 +202,12 @@ def _addresses(settings: Settings, servers: tuple[Server, ...]) -> Table:
     for heading in ("server", "address", "shows"):
         table.add_column(heading)
     for server in servers:
-        table.add_row(server.name, _address(settings.ui_host, server.port), server.shows)
+        table.add_row(server.name, address(settings.ui_host, server.port), server.shows)
     return table
 
 
-def _address(host: str, port: int) -> str:
+def address(host: str, port: int) -> str:
+    """Return the http address of a server here."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

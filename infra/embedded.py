@@ -74,7 +74,7 @@ def prefect_server(settings: Settings) -> Iterator[PrefectApi]:
     """
     prepare_environment(settings)
     log = settings.prefect_home / "server.log"
-    known = os.environ.get("PREFECT_API_URL") or _server_of_ui(settings)
+    known = known_server(settings)
     if known is not None:
         with _environment("PREFECT_API_URL", known):
             yield PrefectApi(known, None, log, settings.start_seconds)
@@ -89,6 +89,16 @@ def prefect_server(settings: Settings) -> Iterator[PrefectApi]:
             _settle(url, begun)
         finally:
             _stop(child)
+
+
+def known_server(settings: Settings) -> str | None:
+    """Return the API that ``PREFECT_API_URL`` names, or that `assay ui` runs here; None without either."""
+    if named := os.environ.get("PREFECT_API_URL"):
+        return named
+    if not settings.prefect_address.is_file():
+        return None
+    url = settings.prefect_address.read_text(encoding="utf-8").strip()
+    return url if answers(f"{url}/health", timeout=1.0) else None
 
 
 @contextmanager
@@ -156,13 +166,6 @@ def _unfinished_tasks(url: str, since: datetime) -> int:
     request = Request(f"{url}/task_runs/count", body, {"Content-Type": "application/json"})  # noqa: S310
     with urlopen(request, timeout=SETTLE_SECONDS) as response:  # noqa: S310 - our own child
         return int(json.load(response))
-
-
-def _server_of_ui(settings: Settings) -> str | None:
-    if not settings.prefect_address.is_file():
-        return None
-    url = settings.prefect_address.read_text(encoding="utf-8").strip()
-    return url if answers(f"{url}/health", timeout=1.0) else None
 
 
 @contextmanager

@@ -177,7 +177,7 @@ def test_deployments_run_one_at_a_time_and_on_schedule(deployed: Stack) -> None:
     manual = _api(deployed, f"/deployments/name/{DEPLOYMENT}")
     assert [
         (s["schedule"]["cron"], s["schedule"]["timezone"], s["active"]) for s in scheduled["schedules"]
-    ] == [("0 2 * * 0", "UTC", True)]
+    ] == [("0 3 * * 1", "UTC", True)]
     assert manual["schedules"] == []
     for deployment in (scheduled, manual):
         assert deployment["global_concurrency_limit"]["limit"] == 1

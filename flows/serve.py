@@ -1,0 +1,105 @@
+"""`assay serve`: the schedules of all plans, and a form for each flow, for as long as it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from flows.ui import noted, prefect_ui_server, require_free_ports, serving, stopped_by_signals, wait_for
+from infra.embedded import known_server
+from infra.settings import Settings, prepare_environment
+from infra.settings import settings as settings_of_process
+from tasks.errors import PlanError
+from tasks.plan import Plan, load_plan, plan_names
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+
+
+def serve(settings: Settings | None = None) -> None:
+    """Run what the plans schedule, and what a person starts in Prefect's UI, until Ctrl-C or SIGTERM.
+
+    One run at a time: those that come meanwhile wait. When this ends, the schedules are paused.
+
+    Raises:
+        PlanError: a plan is bad, there is none, or the port for Prefect's server is in use.
+        ServerError: Prefect's server did not start.
+    """
+    settings = settings or settings_of_process()
+    prepare_environment(settings)
+    plans = load_plans(settings)
+    with suppress(KeyboardInterrupt), stopped_by_signals(), _scheduler(settings):
+        from prefect import serve as serve_deployments  # noqa: PLC0415 - reads its settings once, at import
+
+        serve_deployments(*deployments(plans), limit=1, print_starting_message=False)
+
+
+def load_plans(settings: Settings) -> list[Plan]:
+    """Load every plan below the data folder, and name the problems of all at once.
+
+    Raises:
+        PlanError: a plan is bad, or there is none.
+    """
+    plans: list[Plan] = []
+    problems: list[str] = []
+    for name in plan_names(settings.data):
+        try:
+            plans.append(load_plan(name, settings.data))
+        except PlanError as error:
+            problems.extend(f"{error.where}: {problem}" for problem in error.problems)
+    if not plans and not problems:
+        problems.append(
+            f"no plan found: {settings.data}/NAME/plan.yaml makes one (ASSAY_DATA names the folder)"
+        )
+    if problems:
+        raise PlanError("assay serve", problems)
+    return plans
+
+
+def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
+    """Return a deployment of `retrain` for each plan, scheduled if it says so, and one of each other flow."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig  # noqa: PLC0415
+    from prefect.deployments.runner import RunnerDeployment  # noqa: PLC0415
+    from prefect.schedules import Cron  # noqa: PLC0415
+
+    from flows.check import check  # noqa: PLC0415
+    from flows.replay import replay  # noqa: PLC0415
+    from flows.retrain import retrain  # noqa: PLC0415
+    from flows.rollback import rollback  # noqa: PLC0415
+
+    served: list[RunnerDeployment] = []
+    for plan in plans:
+        schedule = plan.operations.schedule
+        served.append(
+            RunnerDeployment.from_flow(
+                retrain,
+                plan.name,
+                parameters={"plan": plan.name},
+                schedule=None if schedule is None else Cron(schedule.cron, timezone="UTC"),
+                concurrency_limit=ConcurrencyLimitConfig(limit=1),  # those that come meanwhile wait
+            )
+        )
+    return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in (replay, check, rollback))]
+
+
+@contextmanager
+def _scheduler(settings: Settings) -> Iterator[None]:
+    """Make sure of a Prefect server that schedules: the one at hand, or a whole one with its UI."""
+    console = Console()
+    with ExitStack() as stack:
+        url = known_server(settings)
+        if url is None:
+            server = prefect_ui_server(settings)
+            require_free_ports("assay serve", settings.ui_host, (server,))
+            process = stack.enter_context(serving(server, settings))
+            with console.status("Starting Prefect"):
+                wait_for(server, process, settings)
+            stack.enter_context(noted(settings))
+            url = settings.prefect_address.read_text(encoding="utf-8")
+        os.environ["PREFECT_API_URL"] = url
+        console.print(f"Serving the schedules on {url.removesuffix('/api')}. Ctrl-C ends it and pauses them.")
+        yield
