@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks import fairness
 from tasks.fairness import Cube, Judged, Verdict, gate, judge
+from tasks.fairness.metrics import METRICS
 from tasks.plan.judgement import Limit, TooSmall
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -296,3 +298,31 @@ def test_denominators_of_a_rate_decide_who_is_judged_by_it() -> None:
     }
     odds = one(test, 0.2, "equalized_odds_difference", too_small=REPORT, training_counts=counts)
     assert {(r.rate_name, r.group) for r in odds.groups if not r.judged} == {("tpr", "c")}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_verdict_bounds_and_measurement_never_contradict_each_other(seed: int) -> None:
+    """Random tables, from empty cells to 100,000 rows, at levels down to one in a million."""
+    rng = np.random.default_rng(seed)
+    groups = int(rng.integers(1, 6))
+    counts = rng.poisson(10 ** rng.uniform(0, 5) * rng.dirichlet([0.3] * 4, groups)).reshape(groups, 2, 2)
+    cube = Cube({"g": tuple(f"g{i}" for i in range(groups))}, ("0", "1"), "1", counts.astype(np.int64))
+    limits = [
+        {"metric": metric, "attribute": "g", "limit": float(rng.choice([0.02, 0.1, 0.2, 0.5, 0.8, 0.95]))}
+        for metric in METRICS
+    ]
+    for judged in judge(cube, limits, alpha=float(rng.choice([0.05, 0.0025, 1e-6]))):
+        sign = -1 if judged.metric.endswith("ratio") else 1
+        low, high = (judged.high, judged.low) if sign < 0 else (judged.low, judged.high)
+        best, worst = (None if bound is None else sign * (bound - judged.limit) for bound in (low, high))
+        assert (judged.verdict is PASS) == (worst is not None and worst < 0)
+        assert (judged.verdict is FAIL) == (best is not None and best > 0)
+        assert bool(judged.settles) == (judged.verdict is INCONCLUSIVE)
+        if judged.measurement is not None and best is not None and worst is not None:
+            assert best - 1e-9 <= sign * (judged.measurement - judged.limit) <= worst + 1e-9
+
+
+def test_the_rooms_names_are_imported_on_first_use() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = fairness.nonsense
+    assert set(fairness.__all__) == {"Cube", "Judged", "Verdict", "judge"}
