@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import torch
 from torch import nn
@@ -18,37 +18,67 @@ class Architecture:
     """Shape of the network.
 
     Attributes:
+        embedding: width of the vector that stands for a category or a number.
         hidden: width of each hidden layer.
         dropout: share of activations dropped in training.
         members: perceptrons whose probabilities are averaged.
         classes: number of classes.
     """
 
+    embedding: int
     hidden: tuple[int, ...]
     dropout: float
     members: int
     classes: int
 
 
-class PiecewiseLinear(nn.Module):
-    """How far a number has got through each of its bins, 0 to 1 (Gorishniy et al. 2022, "PLE")."""
+class Numbers(nn.Module):
+    """Each number as a small vector: piecewise linear encoding, linear layer, ReLU.
 
-    def __init__(self, edges: Sequence[Sequence[float]]) -> None:
-        """Take the rising edges of each column, in standardised units."""
+    The encoding says how far the number has got through each of its bins, 0 to 1 (Gorishniy et al. 2022,
+    "On embeddings for numerical features in tabular deep learning", section 3.2).
+    """
+
+    def __init__(self, edges: Sequence[Sequence[float]], width: int) -> None:
+        """Take the rising edges of each column, in standardised units, and the vectors' width."""
         super().__init__()
-        bins = [(c, low, high) for c, e in enumerate(edges) for low, high in pairwise(e)]
-        self.width = len(bins)
-        self.column: torch.Tensor
+        bins = max((len(column) - 1 for column in edges), default=0)
+        low, scale = torch.zeros(len(edges), bins), torch.zeros(len(edges), bins)
+        for column, values in enumerate(map(torch.tensor, edges)):
+            low[column, : len(values) - 1] = values[:-1]
+            scale[column, : len(values) - 1] = 1 / (values[1:] - values[:-1])
         self.low: torch.Tensor
-        self.span: torch.Tensor
-        # Rebuilt from model.json, so no part of the weights.
-        self.register_buffer("column", torch.tensor([c for c, _, _ in bins]).long(), persistent=False)
-        self.register_buffer("low", torch.tensor([low for _, low, _ in bins]), persistent=False)
-        self.register_buffer("span", torch.tensor([high - low for _, low, high in bins]), persistent=False)
+        self.scale: torch.Tensor
+        # Rebuilt from model.json, so no part of the weights. Scale 0 fills up a column with fewer bins.
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+        bound = 1 / math.sqrt(max(bins, 1))
+        self.weight = nn.Parameter(torch.empty(len(edges), bins, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(len(edges), 1, width))
 
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(n, columns) to (n, bins of all columns)."""
-        return ((numbers[:, self.column] - self.low) / self.span).clamp(0, 1)
+        """(n, columns) to (n, columns x width)."""
+        encoded = ((numbers[:, :, None] - self.low) * self.scale).clamp(0, 1)
+        vectors = torch.relu(torch.baddbmm(self.bias, encoded.transpose(0, 1), self.weight))
+        return vectors.transpose(0, 1).flatten(1)
+
+
+class Categories(nn.Module):
+    """Each category as a small vector, all columns from one table."""
+
+    def __init__(self, levels: Sequence[int], width: int) -> None:
+        """Take the number of codes of each column and the vectors' width."""
+        super().__init__()
+        self.first: torch.Tensor
+        first = [0, *accumulate(levels)][: len(levels)]
+        self.register_buffer("first", torch.tensor(first, dtype=torch.long), persistent=False)
+        self.table = nn.Embedding(sum(levels), width)
+        nn.init.normal_(self.table.weight, std=1 / math.sqrt(width))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """(n, columns) to (n, columns x width)."""
+        vectors: torch.Tensor = self.table(codes + self.first)
+        return vectors.flatten(1)
 
 
 class Layers(nn.Module):
@@ -72,12 +102,10 @@ class Network(nn.Module):
     def __init__(self, encoders: Encoders, shape: Architecture) -> None:
         """Draw the weights from torch's global generator."""
         super().__init__()
-        widths = [min(32, math.ceil(1.6 * c.levels**0.56)) for c in encoders.categories]
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(c.levels, width) for c, width in zip(encoders.categories, widths, strict=True)
-        )
-        self.bins = PiecewiseLinear([number.edges for number in encoders.numbers])
-        inputs = sum(widths) + 2 * len(encoders.numbers) + self.bins.width
+        columns = len(encoders.categories) + len(encoders.numbers)
+        self.categories = Categories([column.levels for column in encoders.categories], shape.embedding)
+        self.numbers = Numbers([column.edges for column in encoders.numbers], shape.embedding)
+        inputs = columns * shape.embedding + 2 * len(encoders.numbers)
         sizes = [inputs, *shape.hidden]
         self.hidden = nn.ModuleList(Layers(shape.members, a, b) for a, b in pairwise(sizes))
         self.dropout = nn.Dropout(shape.dropout)
@@ -85,8 +113,8 @@ class Network(nn.Module):
 
     def forward(self, rows: Encoded) -> torch.Tensor:
         """Logits (members, n, classes)."""
-        embedded = [table(rows.codes[:, i]) for i, table in enumerate(self.embeddings)]
-        x = torch.cat([*embedded, rows.numbers, rows.absent, self.bins(rows.numbers)], dim=1)
+        embedded = [self.categories(rows.codes), self.numbers(rows.numbers)]
+        x = torch.cat([*embedded, rows.numbers, rows.absent], dim=1)
         for layer in self.hidden:
             x = self.dropout(torch.relu(layer(x)))
         logits: torch.Tensor = self.output(x)

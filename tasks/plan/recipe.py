@@ -35,11 +35,14 @@ class MLP(Member):
         default_factory=lambda: [128, 64]
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    embedding: Annotated[int, Field(ge=1, le=256)] = Field(
+        16, description="width of the vector that stands for a category or a number"
+    )
     members: Annotated[int, Field(ge=1, le=32)] = Field(
         4, description="perceptrons trained side by side, whose probabilities are averaged"
     )
     bins: Annotated[int, Field(ge=1, le=256)] = Field(
-        32, description="quantile bins of a number, for its piecewise linear encoding"
+        128, description="quantile bins of a number, for its piecewise linear encoding"
     )
     exclude: list[str] = Field(default_factory=list, description="columns the model never sees")
 
@@ -48,7 +51,7 @@ class Adam(Member):
     """Adam with decoupled weight decay (AdamW)."""
 
     kind: Literal["adamw"] = "adamw"
-    rate: Annotated[float, Field(gt=0)] = 2e-3
+    rate: Annotated[float, Field(gt=0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
 
 
@@ -63,7 +66,7 @@ class Training(Member):
     """The training loop."""
 
     epochs: Annotated[int, Field(ge=1)] = 12
-    batch: Annotated[int, Field(ge=1)] = 256
+    batch: Annotated[int, Field(ge=1)] = 512
     optimizer: Adam = Adam()
     schedule: Cosine = Cosine()
     patience: Annotated[int, Field(ge=1)] = Field(

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
-from scipy.stats import rankdata
 
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
@@ -59,6 +58,7 @@ def train(
     with deterministic(threads):
         prepared = prepare(frame, described, row_weights, plan)
         shape = Architecture(
+            embedding=recipe.model.embedding,
             hidden=tuple(recipe.model.hidden),
             dropout=recipe.model.dropout,
             members=recipe.model.members,
@@ -158,6 +158,9 @@ def _validation(rule: Rule, scores: npt.NDArray[np.float32], prepared: Prepared)
 
 def auc(scores: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> float:
     """Area under the ROC curve as the Mann-Whitney statistic over n_positive x n_negative, in [0, 1]."""
-    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    ranks = float(rankdata(scores)[positive].sum())
-    return (ranks - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    values, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    of_positive = np.bincount(position[positive], minlength=len(values))
+    of_negative = counts - of_positive
+    below = np.cumsum(of_negative) - of_negative
+    wins = float((of_positive * (below + of_negative / 2)).sum())  # a tie is half a win
+    return wins / (int(of_positive.sum()) * int(of_negative.sum()))
