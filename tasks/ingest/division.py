@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 TEST_KEY = "assay/test"
 
 
-def test_rows(units: Iterable[str], share: float) -> NDArray[np.bool_]:
+def held_out_rows(units: Iterable[str], share: float) -> NDArray[np.bool_]:
     """Mark the rows of the test part, where the data has no division of its own.
 
     The key is fixed: neither a seed nor other rows move a unit to the other side, so a test

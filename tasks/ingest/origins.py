@@ -62,6 +62,7 @@ def _from_https(origin: str, folder: Path) -> Path:
         try:
             return _download(origin, folder / "download")
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code < 500 and error.code not in (408, 429):
                 raise SourceError(f"the server answers {error.code} {error.reason}") from error
             reason: Exception = error
@@ -115,12 +116,13 @@ def _package(origin: str) -> tuple[str, str]:
 
 
 def _run(command: list[str], folder: Path) -> None:
+    tool = "pip" if command[0] == sys.executable else command[0]
     if shutil.which(command[0]) is None:
-        raise SourceUnreachable(f"{command[0]} is not installed")
+        raise SourceUnreachable(f"{tool} is not installed")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise SourceUnreachable(f"{command[0]} failed: {' / '.join(lines[-3:])}")
+        raise SourceUnreachable(f"{tool} failed: {' / '.join(lines[-3:])}")
 
 
 def _unpack(folder: Path, member: str) -> Path:

@@ -15,7 +15,7 @@ from tasks.errors import Refusal, SourceAltered
 from tasks.evidence.digest import digest_file, digest_of, write_atomically
 from tasks.evidence.records import Dataset, FileRef, Part, Record
 from tasks.ingest.archive import digest_source
-from tasks.ingest.division import test_rows
+from tasks.ingest.division import held_out_rows
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, row_digests
 from tasks.plan.judgement import Judgement
@@ -139,7 +139,7 @@ def _divide(judgement: Judgement, frames: dict[str, pl.DataFrame]) -> dict[PartN
     units = whole[ROW_DIGEST]
     if judgement.unit in whole.columns:
         units = whole[judgement.unit].cast(pl.String).fill_null(units)
-    tested = pl.Series(test_rows(units, judgement.test_set.fraction), dtype=pl.Boolean)
+    tested = pl.Series(held_out_rows(units, judgement.test_set.fraction), dtype=pl.Boolean)
     return {"train": whole.filter(~tested), "test": whole.filter(tested)}
 
 

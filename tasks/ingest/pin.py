@@ -31,7 +31,8 @@ def pin(plan: Plan, workspace: Path) -> Dataset:
         reproduce(workspace, plan.name)
         return dataset_of(plan, folder)
     except SourceAltered as error:
-        delete = [folder / "raw", folder / "prepared", *damaged_copies(workspace, plan.name)]
+        made = [path for path in (folder / "raw", folder / "prepared") if path.exists()]
+        delete = [*made, *damaged_copies(workspace, plan.name)]
         listed = "".join(f"\n  {path}" for path in delete)
         raise SourceAltered(
             f"{error}\nThese bytes changed on the disk or in DVC's cache, and DVC does not notice. "

@@ -38,11 +38,12 @@ def read(path: Path, judgement: Judgement) -> pl.DataFrame:
         if isinstance(data.format, CsvFormat):
             return _clean(_read_csv(path, judgement, data.format), data.format.null_values)
         return pl.read_parquet(path)
-    except pl.exceptions.PolarsError as error:
-        problem = f"{path.name}: not readable as {data.format.type}: {str(error).splitlines()[0]}"
+    except pl.exceptions.PolarsError:
+        # Polars quotes what it stumbled on, which may be personal: its message stays out.
         raise Refusal(
-            f"{problem}. See whether the file is whole and `judgement.data.format` fits it."
-        ) from error
+            f"{path.name}: not readable as {data.format.type}{_unlike_the_first(path, data.format)}. "
+            "Is the file whole, and does `judgement.data.format` fit it?"
+        ) from None
 
 
 def type_frame(frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
