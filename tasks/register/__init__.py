@@ -11,6 +11,7 @@ _CLIENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the flow says where to look
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",  # its flush returns normally after losing data
     "MLFLOW_TRUNCATE_LONG_VALUES": "false",  # a value too long is an error, not a shorter value
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sqlite3
 import warnings
@@ -22,6 +23,7 @@ from tasks.errors import RegistryError
 SQLITE_WAIT = 5.0  # seconds for another writer to finish
 PROBE_WAIT = (3.0, 10.0)  # seconds to connect, seconds to the answer
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+POOL = re.compile(r"HTTPS?ConnectionPool\(.*?\): Max retries exceeded with url: \S+ ")
 NOT_ALLOWED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
 
 
@@ -206,7 +208,8 @@ def _reason(message: str) -> str:
     """One line of MLflow's message, without the rows that it prints when a frame does not fit a model."""
     if message.startswith("Failed to enforce schema"):
         message = message.rpartition(". Error: ")[2]
-    return message.strip().split("\n", 1)[0][:400].rstrip(".")
+    message = POOL.sub("", message.strip().split("\n", 1)[0])
+    return message[:400].rstrip(".")
 
 
 def _may_pass(error: MlflowException, reason: str) -> bool:

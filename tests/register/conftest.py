@@ -58,7 +58,7 @@ def predictor(rows: pd.DataFrame) -> Predictor:
     torch.manual_seed(0)
     kinds = {name: column.type for name, column in COLUMNS.items()}
     encoders = Encoders.fit(rows, [Wanted(name, kind, False) for name, kind in kinds.items()], ["?"], 4)  # noqa: FBT003
-    shape = Architecture(hidden=(8,), dropout=0.0, members=1, classes=2)
+    shape = Architecture(embedding=4, hidden=(8,), dropout=0.0, members=1, classes=2)
     network = Network(encoders, shape).eval()
     return Predictor(encoders, shape, network, Rule(("<=50K", ">50K"), ">50K", 0.5, (0.25, 0.5, 0.75)))
 

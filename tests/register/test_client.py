@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 
 from tasks.errors import RegistryError
 from tasks.register import client
@@ -57,6 +58,54 @@ def test_server_whose_database_is_down() -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_user_who_may_not_write_is_told_what_to_set() -> None:
+    class Guarded(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Guarded)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(RegistryError, match="Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"):
+            connect(f"http://127.0.0.1:{server.server_port}", None)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_server_that_goes_away_is_told_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Leaving(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            threading.Thread(target=server.shutdown).start()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Leaving)
+    port = server.server_port
+    thread = threading.Thread(target=lambda: (server.serve_forever(), server.server_close()), daemon=True)
+    thread.start()
+    monkeypatch.setattr(client, "_probe_server", lambda uri: (_get(uri), thread.join()))
+    began = time.monotonic()
+    with pytest.raises(RegistryUnreachable, match=r"could not be opened.*refused.*Is it up") as caught:
+        connect(f"http://127.0.0.1:{port}", None)
+    assert "HTTPConnectionPool" not in str(caught.value)
+    assert time.monotonic() - began < 15
+
+
+def _get(uri: str) -> None:
+    requests.get(f"{uri}/health", timeout=5)
 
 
 def test_locked_database_is_told_fast(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
