@@ -39,7 +39,7 @@ class MLP(Member):
         16, description="width of the vector that stands for a category or a number"
     )
     members: Annotated[int, Field(ge=1, le=32)] = Field(
-        4, description="perceptrons trained side by side, whose probabilities are averaged"
+        1, description="perceptrons trained side by side, whose probabilities are averaged"
     )
     bins: Annotated[int, Field(ge=1, le=256)] = Field(
         128, description="quantile bins of a number, for its piecewise linear encoding"
