@@ -1,0 +1,1 @@
+"""The stories: thin flows, read top to bottom, and the command line."""

@@ -1,0 +1,1 @@
+"""Records, dossier and digests: what an audit rests on."""

@@ -17,6 +17,15 @@ def canonical_json(value: Any) -> bytes:
     return text.encode()
 
 
+def ordered_json(value: Any) -> bytes:
+    """Serialise as `canonical_json` does, but keep the keys' order: where order has a meaning.
+
+    Raises:
+        ValueError: for NaN and infinity, which JSON can't hold.
+    """
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 (hex) of a value's canonical JSON."""
     return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -6,7 +6,6 @@ The format is specified in docs/evidence_format.md, apart from this code.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -19,6 +18,8 @@ from tasks.evidence.records import FileRef, Record
 
 SCHEMA = "assay.record/1"
 NO_PREVIOUS = "0" * 64
+NO_EVIDENCE = frozenset({"records", "figures", "timings.json"})
+"""What no record vouches for: the records themselves, pictures made from them, and durations."""
 R = TypeVar("R", bound=Record)
 
 
@@ -83,20 +84,18 @@ class Dossier:
         """Steps recorded so far."""
         return [entry.step for entry in self._entries]
 
-    def add(self, step: str, record: R, files: Iterable[Path] = ()) -> R:
-        """Record what a step found, with the digests of the files that it left in the dossier.
+    def add(self, step: str, record: R) -> R:
+        """Record what a step found, vouching for every file that it left in the dossier.
 
         Args:
             step: the step's name, lower case.
             record: what was found; handed back.
-            files: files below ``folder`` that the record vouches for.
         """
-        self.add_body(step, record.model_dump(mode="json"), files)
+        self._append(step, record.model_dump(mode="json"))
         return record
 
-    def add_body(self, step: str, body: dict[str, Any], files: Iterable[Path] = ()) -> None:
-        """Record plain values, as `add` does for a record."""
-        refs = tuple(FileRef.of(path, relative_to=self.folder) for path in sorted(files))
+    def _append(self, step: str, body: dict[str, Any]) -> None:
+        refs = tuple(FileRef.of(path, relative_to=self.folder) for path in self._new_files())
         entry = Entry(index=len(self._entries), step=step, previous=self._head, files=refs, body=body)
         text = json.dumps(
             entry.model_dump(mode="json"), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False
@@ -106,21 +105,27 @@ class Dossier:
         self._entries.append(entry)
         self._head = digest_file(path)
 
-    def require(self, step: str, record: C, files: Iterable[Path] = ()) -> C:
+    def require(self, step: str, record: C) -> C:
         """Record what a check found, then end the run as Refused if a rule does not hold.
 
         Raises:
             Refusal: with every problem found.
         """
         assert isinstance(record, BaseModel)  # noqa: S101 - every check's record is one
-        self.add_body(step, record.model_dump(mode="json"), files)
+        self._append(step, record.model_dump(mode="json"))
         if record.problems:
             raise Refusal("\n".join(record.problems))
         return record
 
-    def discard(self) -> None:
-        """Remove the folder: nothing happened that an auditor could ask about."""
-        shutil.rmtree(self.folder)
+    def _new_files(self) -> list[Path]:
+        """Files that no record vouches for yet, sorted; see `NO_EVIDENCE`."""
+        vouched = {self.folder / ref.path for entry in self._entries for ref in entry.files}
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            path
+            for path in found
+            if path not in vouched and path.relative_to(self.folder).parts[0] not in NO_EVIDENCE
+        )
 
     def _path(self, entry: Entry) -> Path:
         return self.folder / "records" / entry.file_name
@@ -159,7 +164,8 @@ def check_files(folder: Path, entries: Iterable[Entry]) -> list[str]:
                 problems.append(f"{ref.path}: named by record {entry.file_name} and missing")
             elif (found := digest_file(path)) != ref.sha256:
                 problems.append(
-                    f"{ref.path}: record {entry.file_name} names SHA-256 {ref.sha256[:12]}…, found {found[:12]}…"
+                    f"{ref.path}: record {entry.file_name} names SHA-256 {ref.sha256[:12]}…, "
+                    f"found {found[:12]}…"
                 )
     return problems
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from tasks.evidence.digest import digest_file, digest_of
+from tasks.evidence.digest import canonical_json, digest_file, digest_of, write_atomically
 from tasks.evidence.records import Record
 
 ROOT = Path(__file__).resolve().parents[2]  # where flows/, tasks/ and the lock stand
@@ -27,7 +28,7 @@ class Environment(Record):
         platform: operating system and processor.
         cpu: the processor's model: what float results may depend on.
         cpus: number of processors.
-        packages: name -> version of everything installed.
+        packages: SHA-256 of environment.json, which names every installed package.
     """
 
     code: str
@@ -38,22 +39,30 @@ class Environment(Record):
     platform: str
     cpu: str
     cpus: int
-    packages: dict[str, str]
+    packages: str
 
 
-def describe_environment() -> Environment:
-    """Describe the running interpreter, its packages and the code's state."""
+def describe_environment(folder: Path) -> Environment:
+    """Describe the running interpreter, its packages and the code's state.
+
+    Leaves environment.json and, if tracked files differ from the commit, dirty.patch in ``folder``.
+    """
     lock = ROOT / LOCK
+    packages = canonical_json(dict(sorted(_packages()))) + b"\n"
+    write_atomically(folder / "environment.json", packages)
+    patch = dirty_patch()
+    if patch:
+        write_atomically(folder / "dirty.patch", patch)
     return Environment(
         code=code_digest(),
         lock=digest_file(lock) if lock.is_file() else None,
         commit=_git("rev-parse", "HEAD") or None,
-        dirty=bool(dirty_patch()),
+        dirty=bool(patch),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=_cpu_model(),
         cpus=os.cpu_count() or 1,
-        packages={name: version for name, version in sorted(_packages())},
+        packages=hashlib.sha256(packages).hexdigest(),
     )
 
 

@@ -90,3 +90,29 @@ class Judged(Record):
     groups: tuple[GroupRate, ...] = ()
     not_judged: tuple[str, ...] = ()
     sentence: str = ""
+
+
+class Verdicts(Record):
+    """All limits of a plan, judged together.
+
+    Attributes:
+        judged: one record a limit, in the plan's order.
+    """
+
+    judged: tuple[Judged, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of them; INCONCLUSIVE when there is none."""
+        return Verdict.worst([one.verdict for one in self.judged])
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences of the limits that FAIL."""
+        return tuple(one.sentence for one in self.judged if one.verdict is Verdict.FAIL)
+
+    @property
+    def summary(self) -> str:
+        """How many limits got which verdict."""
+        counts = ((v, sum(one.verdict is v for one in self.judged)) for v in Verdict)
+        return ", ".join(f"{n} {v}" for v, n in counts if n) + f" of {len(self.judged)} limits"

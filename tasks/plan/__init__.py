@@ -1,6 +1,17 @@
 """The typed plan; the only reader of plan.yaml."""
 
 from tasks.plan.load import load_plan, parse_plan, plan_names, read_document, write_schema
+from tasks.plan.locked import lock, read_locked
 from tasks.plan.plan import Plan, crossing
 
-__all__ = ["Plan", "crossing", "load_plan", "parse_plan", "plan_names", "read_document", "write_schema"]
+__all__ = [
+    "Plan",
+    "crossing",
+    "load_plan",
+    "lock",
+    "parse_plan",
+    "plan_names",
+    "read_document",
+    "read_locked",
+    "write_schema",
+]

@@ -56,7 +56,7 @@ class Column(Member):
     values: list[str] | None = Field(None, description="for categories: every value that may occur")
     minimum: float | None = Field(None, description="for numbers: smallest value that may occur")
     maximum: float | None = Field(None, description="for numbers: largest value that may occur")
-    personal: bool = Field(False, description="values are never shown in reports or logs")
+    personal: bool = Field(default=False, description="values are never shown in reports or logs")
     unique: bool = False
 
     @model_validator(mode="after")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from pydantic import Field, model_validator
 
-from tasks.evidence.digest import digest_of
+from tasks.evidence.digest import ordered_json
 from tasks.plan.base import Member
 from tasks.plan.judgement import Judgement
 from tasks.plan.operations import Operations
@@ -35,9 +36,13 @@ class Plan(Member):
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of each block's canonical JSON, defaults written out."""
+        """SHA-256 of each block as JSON, defaults written out.
+
+        Keys keep their order: that of ``columns`` is the order of a file without a header.
+        """
         blocks = ("judgement", "recipe", "operations")
-        return {block: digest_of(getattr(self, block).model_dump(mode="json")) for block in blocks}
+        dumped = {block: ordered_json(getattr(self, block).model_dump(mode="json")) for block in blocks}
+        return {block: hashlib.sha256(content).hexdigest() for block, content in dumped.items()}
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Plan:
@@ -80,8 +85,9 @@ class Plan(Member):
             if judgement.population.raking is not None:
                 margins = judgement.population.raking.margins
                 wanted |= {f"judgement.population.raking.margins[{i}]": a for i, a in enumerate(margins)}
+        known = ", ".join(judgement.protected) or "none"
         return [
-            f"{path}: {part!r} is no protected attribute (there are: {', '.join(judgement.protected) or 'none'})"
+            f"{path}: {part!r} is no protected attribute (there are: {known})"
             for path, attribute in wanted.items()
             for part in crossing(attribute)
             if part not in judgement.protected

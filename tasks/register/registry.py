@@ -99,6 +99,17 @@ def create_version(
     return Version.of(made)
 
 
+def tag_version(connection: Connection, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Add tags to a version: what is known only after it was made, such as its dossier's head.
+
+    Raises:
+        RegistryError: when MLflow can't write them.
+    """
+    with connection.doing(f"tag {name} version {version}") as client:
+        for key, value in sorted(tags.items()):
+            client.set_model_version_tag(name, version, key, value)
+
+
 def champion(connection: Connection, name: str) -> Version | None:
     """The version that serves, or None while there is none.
 

@@ -82,12 +82,14 @@ class CrashedRun:
         model: the plan's name.
         dossier: its folder, None if the run had not named it.
         why: in words.
+        prefect_run: id of its flow run, "" if it had none.
     """
 
     run_id: str
     model: str
     dossier: Path | None
     why: str
+    prefect_run: str = ""
 
 
 def start(
@@ -212,7 +214,13 @@ def _crash(run: Run, other_hosts: timedelta) -> CrashedRun | None:
     else:
         return None
     dossier = tags.get("assay.dossier")
-    return CrashedRun(run.info.run_id, tags.get("assay.model", ""), Path(dossier) if dossier else None, why)
+    return CrashedRun(
+        run.info.run_id,
+        tags.get("assay.model", ""),
+        Path(dossier) if dossier else None,
+        why,
+        tags.get("assay.prefect_run", ""),
+    )
 
 
 def _lives(pid: int, started: float) -> bool:

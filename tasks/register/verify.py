@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from tasks.errors import RegistryError
+from tasks.evidence.digest import digest_file
 from tasks.register.client import Connection
+from tasks.register.registry import Version
 
 
 def check_served(
@@ -88,3 +90,34 @@ def _require_equal(model_uri: str, what: str, judged: npt.NDArray[np.generic], s
             f"{model_uri}: it does not predict what was judged: {len(differing)} of {len(judged)} rows have "
             f"another {what}; first row {first}: judged {judged[first]}, served {np.asarray(served)[first]}"
         )
+
+
+def registered_problems(connection: Connection, version: Version, dossier: Path, scratch: Path) -> list[str]:
+    """Compare a version's files and its tag with the dossier of its run; one sentence per difference.
+
+    Args:
+        connection: MLflow.
+        version: the registered version.
+        dossier: its dossier, downloaded; the chain is checked already.
+        scratch: gets the registered files.
+    """
+    last = max((dossier / "records").glob("*.json"))
+    problems = []
+    if version.tags.get("assay.dossier_head") != digest_file(last):
+        problems.append(
+            f"{version} names the head {version.tags.get('assay.dossier_head', 'nothing')[:12]}…, "
+            f"the dossier's last record has {digest_file(last)[:12]}…"
+        )
+    scratch.mkdir(parents=True)
+    with connection.doing(f"fetch the files of {version}"):
+        files = Path(mlflow.artifacts.download_artifacts(version.model_uri, dst_path=str(scratch)))
+    for path in sorted((dossier / "model").iterdir()):
+        registered = files / "artifacts" / "model" / path.name
+        if not registered.is_file():
+            problems.append(f"{path.name}: the frozen model has it, the registered one has not")
+        elif digest_file(registered) != digest_file(path):
+            problems.append(
+                f"{path.name}: the registered file has SHA-256 {digest_file(registered)[:12]}…, "
+                f"the frozen one {digest_file(path)[:12]}…"
+            )
+    return problems

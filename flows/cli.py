@@ -1,0 +1,109 @@
+"""The console script `assay`. Imports are lazy: `assay --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.outcome import Outcome
+
+app = typer.Typer(
+    help="Retrain models under an audit: every verdict is computed, every number can be rebuilt.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="a folder below data/ that holds a plan.yaml")]
+
+
+@app.command()
+def retrain(
+    plan: PlanName,
+    force: Annotated[
+        bool, typer.Option("--force", help="run even if data, plan and code are the champion's")
+    ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change the recipe: recipe.training.epochs=3"),
+    ] = None,
+) -> None:
+    """Validate, train, judge and register. Exit 0 registered, 3 refused, 4 undecided, 1 crashed."""
+    _run("retrain", plan=plan, force=force, changes=changes or [])
+
+
+@app.command()
+def replay(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, adult@3 or a dossier's folder")
+    ],
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="train again from the recorded commit; compare the weights")
+    ] = False,
+) -> None:
+    """Rebuild every number of a model from its dossier and compare. Exit 3 names each mismatch."""
+    _run("replay", target=target, retrain=retrain)
+
+
+@app.command()
+def check(plan: PlanName) -> None:
+    """Check a plan and its data; nothing is trained. Exit 3 if the data would be refused."""
+    _run("check", plan=plan)
+
+
+@app.command()
+def rollback(
+    model: Annotated[str, typer.Argument(help="a registered model")],
+    reason: Annotated[str, typer.Option(help="why; it stays on record")],
+) -> None:
+    """Give the alias `champion` back to the champion before."""
+    _run("rollback", model=model, reason=reason)
+
+
+@app.command()
+def ui() -> None:
+    """Show runs: MLflow and Prefect on loopback, until Ctrl-C."""
+    from flows.ui import run_ui
+    from infra.settings import settings
+
+    run_ui(settings())
+
+
+@app.command()
+def serve() -> None:
+    """Run the schedules of all plans, until Ctrl-C."""
+    from flows.serve import serve as serve_plans
+
+    serve_plans()
+
+
+def _run(name: str, **parameters: object) -> None:
+    """Run ``flows.NAME:NAME`` on a Prefect server, print its outcome and leave with its exit code."""
+    from infra.embedded import prefect_server, without_heartbeats
+    from infra.settings import settings
+
+    with prefect_server(settings()) as server:
+        # The server starts while the flow's libraries are imported.
+        flow: Callable[..., Outcome] = getattr(import_module(f"flows.{name}"), name)
+        from flows.outcome import show
+
+        server.ready()
+        with without_heartbeats():
+            outcome = flow(**parameters)
+    show(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+def main() -> None:
+    """Run the command line; an error that is meant for the person is printed without a traceback."""
+    from tasks.errors import AssayError
+
+    try:
+        app()
+    except AssayError as error:
+        typer.secho(f"{type(error).__name__}: {error}", err=True, fg=typer.colors.RED)
+        sys.exit(error.exit_code)

@@ -1,0 +1,55 @@
+"""Retraining: the sentence that the project is about, read top to bottom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.champion import champion_training_part, unchanged
+from flows.outcome import Outcome
+from flows.run import crashed_without_mlflow, open_run
+from flows.states import ended
+from infra.settings import settings
+from tasks.evaluate.task import open_test_part
+from tasks.evidence.environment import describe_environment
+from tasks.fairness.task import judge_cube
+from tasks.ingest.task import pin
+from tasks.plan import load_plan, lock
+from tasks.register.client import connect
+from tasks.register.task import register
+from tasks.represent.task import represent
+from tasks.train.task import train
+from tasks.validate.task import validate
+
+
+@flow(name="retrain", flow_run_name="retrain {plan}")
+def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None = None) -> State[Outcome]:  # noqa: FBT001, FBT002 - Prefect draws its form from this
+    """Retrain one model; it ends as Registered, Undecided, Refused, Unchanged or Crashed.
+
+    Args:
+        plan: a folder below data/ that holds a plan.yaml.
+        force: run even if data, judgement, recipe and code are the champion's.
+        changes: of the recipe, ``recipe.training.epochs=3``.
+    """
+    environment = settings()
+    wanted = load_plan(plan, environment.data, changes or [])
+    with crashed_without_mlflow(wanted, environment):
+        connection = connect(environment.mlflow_uri, environment.artifact_root)
+    if not force and (same := unchanged(wanted, connection)):
+        return ended(same)
+    with open_run(wanted, environment, connection) as run:
+        here, folder = environment.data / plan, run.folder
+        run.add("plan", lock(wanted, changes or [], environment.data, folder))
+        run.add("environment", describe_environment(folder))
+        dataset = run.add("data", pin(wanted, Path.cwd()))
+        run.require("validation", validate(dataset, wanted, folder))
+        earlier = champion_training_part(wanted, dataset, connection, environment)
+        sample = run.require("representativeness", represent(dataset, wanted, here, folder, earlier))
+        trained, run.cost = train(dataset, sample.raked, wanted, folder, run.checkpoints)
+        run.add("freeze", trained)
+        opened = run.add("opening", open_test_part(dataset, wanted, folder))
+        verdicts = run.require("verdicts", judge_cube(dataset, wanted.judgement, folder))
+        run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
+    return ended(run.outcome)

@@ -1,0 +1,30 @@
+"""Rollback: the champion before gets its alias back, with the reason on record."""
+
+from __future__ import annotations
+
+import getpass
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.outcome import Outcome
+from flows.states import ended
+from infra.settings import settings
+from tasks.register import registry
+from tasks.register.client import connect
+
+
+@flow(name="rollback", flow_run_name="rollback {model}")
+def rollback(model: str, reason: str) -> State[Outcome]:
+    """Give the alias `champion` back to the champion before.
+
+    Args:
+        model: a registered model's name.
+        reason: why; it stays on record.
+    """
+    environment = settings()
+    connection = connect(environment.mlflow_uri, environment.artifact_root)
+    restored = registry.rollback(connection, environment.var / "locks", model, reason, getpass.getuser())
+    return ended(
+        Outcome(title="Rolled back", exit_code=0, lines=(f"{restored} is champion again: {reason}",))
+    )

@@ -1,0 +1,178 @@
+"""A retraining run under way: its lock, its dossier, its MLflow run, its clock, and its ending."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from prefect.runtime import flow_run
+
+from flows.crashes import file_crashed_runs
+from flows.outcome import Ending, Outcome
+from infra.settings import Settings
+from tasks.errors import AssayError, Refusal
+from tasks.evidence.digest import write_atomically
+from tasks.evidence.dossier import C, Dossier, R
+from tasks.evidence.records import Record
+from tasks.plan import Plan
+from tasks.register import runs
+from tasks.register.client import Connection
+from tasks.register.publish import publish
+from tasks.register.register import Filing
+from tasks.register.registry import tag_version
+
+
+class Filed(Record):
+    """The ending of a run: the last record of its dossier."""
+
+    ending: str
+    message: str
+
+
+@dataclass
+class Run:
+    """A run under way.
+
+    Attributes:
+        plan: what is carried out.
+        settings: of the environment.
+        connection: MLflow.
+        run_id: of the MLflow run; the name of the dossier's folder too.
+        dossier: the records so far.
+        records: step -> what it found.
+        seconds: step -> wall-clock seconds.
+        cost: what training took; no evidence.
+        outcome: set by the ending.
+    """
+
+    plan: Plan
+    settings: Settings
+    connection: Connection
+    run_id: str
+    dossier: Dossier
+    records: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    _outcome: Outcome | None = None
+    _mark: float = field(default_factory=time.monotonic)
+
+    @property
+    def folder(self) -> Path:
+        """The dossier's folder, in which steps leave their files."""
+        return self.dossier.folder
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where training may go on after a crash."""
+        return self.settings.var / "checkpoints" / self.plan.name
+
+    @property
+    def filing(self) -> Filing:
+        """Where the model is registered."""
+        return Filing(self.connection, self.run_id, self.settings.var / "locks", self.tags)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the run and its version are recognised by."""
+        tags = {f"assay.{block}": digest for block, digest in self.plan.digests.items()}
+        if "environment" in self.records:
+            tags["assay.code"] = self.records["environment"].code
+        if "data" in self.records:
+            tags["assay.data"] = self.records["data"].digest
+        return tags
+
+    @property
+    def outcome(self) -> Outcome:
+        """How the run ended."""
+        assert self._outcome is not None  # noqa: S101 - `open_run` ends every run
+        return self._outcome
+
+    def add(self, step: str, record: R) -> R:
+        """Record what a step found, and how long it took."""
+        self._keep(step, record)
+        return self.dossier.add(step, record)
+
+    def require(self, step: str, record: C) -> C:
+        """Record what a check found; a problem ends the run as Refused."""
+        self._keep(step, record)
+        return self.dossier.require(step, record)
+
+    def finish(self, ending: Ending, message: str) -> None:
+        """File the ending in the dossier and in MLflow, and say where to look next."""
+        self.add("ending", Filed(ending=ending, message=message))
+        timings = {"seconds": self.seconds, "cost": dict(self.cost)}
+        content = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **timings}
+        write_atomically(self.folder / "timings.json", json.dumps(content, indent=1).encode() + b"\n")
+        tags = {**self.tags, "assay.dossier_head": self.dossier.head}
+        publish(self.connection, self.run_id, self.plan, self.records, self.folder, timings, tags)
+        registration = self.records.get("registration")
+        if registration is not None:
+            tag_version(self.connection, registration.model, registration.version, tags)
+        runs.end(self.connection, self.run_id, ending, finished=ending is not Ending.CRASHED)
+        verdicts = self.records.get("verdicts")
+        self._outcome = Outcome(
+            title=ending,
+            exit_code=ending.exit_code,
+            lines=(*message.splitlines(), *self._where_next()),
+            judged=verdicts.judged if verdicts else (),
+        )
+
+    def _keep(self, step: str, record: Any) -> None:
+        now = time.monotonic()
+        self.seconds[step] = round(now - self._mark, 3)
+        self._mark = now
+        self.records[step] = record
+
+    def _where_next(self) -> list[str]:
+        registration = self.records.get("registration")
+        target = f"{self.plan.name}@{registration.version}" if registration else self.folder.as_posix()
+        return [
+            f"Dossier     {self.folder.as_posix()}",
+            f"Replay      assay replay {target}",
+            f"Review      assay ui, then run {self.run_id} in MLflow",
+        ]
+
+
+@contextmanager
+def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator[Run]:
+    """Open a run of a model, one at a time, and file its ending whatever it is.
+
+    A `Refusal` inside ends the run as Refused and goes no further; any other error files the partial
+    dossier as Crashed and is raised again. Runs that were killed are filed first.
+    """
+    locks = settings.var / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{plan.name}.run.lock"):
+        file_crashed_runs(connection)
+        folder = settings.var / "dossiers" / plan.name
+        tags = {"assay.prefect_run": str(flow_run.id or "")}
+        run_id = runs.start(connection, plan.name, folder, tags, plan.operations.registry.experiment)
+        run = Run(plan, settings, connection, run_id, Dossier(folder / run_id))
+        try:
+            yield run
+            registration = run.records["registration"]
+            run.finish(Ending(registration.ending), registration.because)
+        except Refusal as refusal:
+            run.finish(Ending.REFUSED, str(refusal))
+        except BaseException as error:
+            run.finish(Ending.CRASHED, f"{type(error).__name__}: {error}")
+            raise
+
+
+@contextmanager
+def crashed_without_mlflow(plan: Plan, settings: Settings) -> Iterator[None]:
+    """File a dossier for a run that could not even be opened in MLflow."""
+    try:
+        yield
+    except AssayError as error:
+        moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+        dossier = Dossier(settings.var / "dossiers" / plan.name / f"unopened-{moment}")
+        dossier.add("ending", Filed(ending=Ending.CRASHED, message=f"{type(error).__name__}: {error}"))
+        raise

@@ -1,0 +1,21 @@
+"""From a typed part to predictions, with a frozen model."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tasks.model.predictor import Predictor
+from tasks.plan.judgement import Judgement
+
+
+def predict_part(predictor: Predictor, frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
+    """Predictions of a typed part: row_id, row_digest, score, prediction; as retrain and replay do."""
+    scores = predictor.scores(frame)
+    classes = judgement.data.label.values
+    decided = predictor.rule.decide(scores)
+    positive = judgement.data.label.positive
+    score = scores[:, classes.index(positive)] if positive is not None else scores.max(axis=1)
+    return frame.select("row_id", "row_digest").with_columns(
+        pl.Series("score", score, pl.Float32),
+        pl.Series("prediction", [classes[index] for index in decided], pl.String),
+    )

@@ -1,0 +1,53 @@
+"""The plan as it is locked at the start of a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.evidence.digest import ordered_json, write_atomically
+from tasks.evidence.records import Record
+from tasks.plan.plan import Plan
+
+PLAN = "plan.json"
+
+
+class Locked(Record):
+    """What is fixed before any result exists.
+
+    Attributes:
+        name: the plan's folder, and the model's name.
+        digests: SHA-256 of each block of plan.json in its own order of keys.
+        changes: of the recipe, from the command line.
+    """
+
+    name: str
+    digests: dict[str, str]
+    changes: tuple[str, ...]
+
+
+def lock(plan: Plan, changes: Sequence[str], data: Path, folder: Path) -> Locked:
+    """Write the plan and its reference population into the dossier.
+
+    Args:
+        plan: as carried out.
+        changes: of the recipe.
+        data: the folder of plans.
+        folder: the dossier's folder.
+    """
+    write_atomically(folder / PLAN, ordered_json(plan.model_dump(mode="json")) + b"\n")
+    population = plan.judgement.population
+    if population is not None and (data / plan.name / population.file).is_file():
+        shutil.copyfile(data / plan.name / population.file, folder / population.file)
+    return Locked(name=plan.name, digests=plan.digests, changes=tuple(changes))
+
+
+def read_locked(folder: Path) -> Plan:
+    """The plan of a dossier.
+
+    Raises:
+        OSError: when there is none.
+        pydantic.ValidationError: when it is no plan of this version.
+    """
+    return Plan.model_validate_json((folder / PLAN).read_bytes())

@@ -1,0 +1,144 @@
+"""What a run's records say, filed in MLflow: numbers, pages, pictures and the dossier itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.evaluate.records import Evaluated
+from tasks.evidence.records import Dataset
+from tasks.fairness.verdict import Verdicts
+from tasks.plan import Plan
+from tasks.register.client import Connection
+from tasks.register.keys import key
+from tasks.register.records import Registration
+from tasks.register.runs import Contents, Input, log_run
+from tasks.report.figures import draw_figures
+from tasks.report.front_page import front_page
+from tasks.represent.records import Represented
+from tasks.train.records import Trained
+
+
+def publish(
+    connection: Connection,
+    run_id: str,
+    plan: Plan,
+    records: Mapping[str, Any],
+    folder: Path,
+    timings: Mapping[str, Mapping[str, float]],
+    tags: Mapping[str, str],
+) -> None:
+    """File a run's contents; a run that ended early has fewer records and shows fewer things.
+
+    Args:
+        connection: MLflow.
+        run_id: the run.
+        plan: as carried out.
+        records: step -> record, as in the dossier.
+        folder: the dossier; figures are drawn into it.
+        timings: ``seconds`` by step and ``cost`` of training.
+        tags: ending, digests, dossier head.
+
+    Raises:
+        RegistryError: when MLflow refuses.
+    """
+    draw_figures(records, folder)
+    log_run(
+        connection,
+        run_id,
+        Contents(
+            params=dict(_flat("", plan.model_dump(mode="json"))),
+            metrics=dict(metrics_of(records, timings)),
+            series=_series(records.get("freeze")),
+            tags=tags,
+            description=front_page(plan, records, folder),
+            folders={"dossier": folder},
+            inputs=_inputs(records.get("data")),
+        ),
+    )
+
+
+def metrics_of(
+    records: Mapping[str, Any], timings: Mapping[str, Mapping[str, float]]
+) -> Iterator[tuple[str, float]]:
+    """Every number of a run under a readable name; undefined ones are left out."""
+    if isinstance(opened := records.get("opening"), Evaluated):
+        for estimate in opened.performance:
+            yield key("test", estimate.name), estimate.value
+            yield key("test", f"{estimate.name} low"), estimate.low
+            yield key("test", f"{estimate.name} high"), estimate.high
+    if isinstance(verdicts := records.get("verdicts"), Verdicts):
+        yield from _judged(verdicts)
+    if isinstance(sample := records.get("representativeness"), Represented):
+        yield from _representation(sample)
+    if isinstance(trained := records.get("freeze"), Trained):
+        for name, value in trained.validation.items():
+            yield key("validation", name), value
+        yield "cost/parameters", trained.parameters
+        yield "cost/flops", trained.flops
+    for name, value in timings["cost"].items():
+        yield key("cost", name), value
+    for step, value in timings["seconds"].items():
+        yield key("seconds", step), value
+
+
+def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:
+    for judged in verdicts.judged:
+        for name, value in (("", judged.measurement), (" low", judged.low), (" high", judged.high)):
+            if value is not None:
+                yield key("gate", judged.attribute, f"{judged.metric}{name}"), value
+        for group in judged.groups:
+            if group.rate is not None:
+                yield key("group", judged.attribute, group.group, group.rate_name), group.rate
+
+
+def _representation(sample: Represented) -> Iterator[tuple[str, float]]:
+    for ratio in sample.ratios:
+        if ratio.ratio is not None:
+            yield key("representation", ratio.attribute, ratio.level), ratio.ratio
+    for column in sample.drift:
+        yield key("drift", column.column), column.value
+    if sample.raked is not None:
+        yield "representation/effective share", sample.raked.effective_share
+        yield "representation/maximum weight", sample.raked.maximum_weight
+
+
+def _series(trained: Trained | None) -> dict[str, list[float]]:
+    if trained is None:
+        return {}
+    return {
+        "train/loss": [epoch.train_loss for epoch in trained.history],
+        "validation/loss": [epoch.validation_loss for epoch in trained.history],
+        "validation/accuracy by epoch": [epoch.validation_accuracy for epoch in trained.history],
+    }
+
+
+def _inputs(dataset: Dataset | None) -> list[Input]:
+    if dataset is None:
+        return []
+    tags = {"dataset_digest": dataset.digest}
+    return [
+        Input(f"{dataset.name} {name}", context, part.file.sha256, part.file.path, part.rows, tags)
+        for name, context, part in (("train", "training", dataset.train), ("test", "testing", dataset.test))
+    ]
+
+
+def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Leaves of the recipe and of the limits as parameters; sources and columns are in the dossier."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if (prefix, name) not in {("judgement", "data"), ("", "operations")}:
+                yield from _flat(key(prefix, name) if prefix else name, inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _flat(key(prefix, str(index)), inner)
+    else:
+        yield prefix, str(value)
+
+
+def registered_tags(registration: Registration | None) -> dict[str, str]:
+    """Tags that lead from the run to its version."""
+    if registration is None:
+        return {}
+    return {"assay.version": registration.version, "assay.alias": registration.alias or "none"}

@@ -1,0 +1,109 @@
+"""The registration step: a version of the judged model, proven to predict what was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tasks.evaluate.records import Evaluated
+from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.plan import Plan
+from tasks.register.client import Connection
+from tasks.register.model import log_model
+from tasks.register.records import Registration
+from tasks.register.registry import Version, create_version, promote
+from tasks.register.succession import Succession
+from tasks.register.verify import check_served
+
+
+@dataclass(frozen=True)
+class Filing:
+    """Where a run is filed.
+
+    Attributes:
+        connection: MLflow.
+        run_id: the run.
+        locks: folder of lock files.
+        tags: digests that the version carries.
+    """
+
+    connection: Connection
+    run_id: str
+    locks: Path
+    tags: Mapping[str, str]
+
+
+def register(
+    filing: Filing,
+    plan: Plan,
+    rows: pd.DataFrame,
+    truth: pl.Series,
+    predictions: pl.DataFrame,
+    evaluated: Evaluated,
+    verdicts: Verdicts,
+    model_folder: Path,
+) -> Registration:
+    """Make a version of a model without a FAIL; with every PASS it gets an alias too.
+
+    Args:
+        filing: where the run is filed.
+        plan: names the model, the margin and the minimum performance.
+        rows: the test part's raw rows, as ``pandas.read_csv`` gives them.
+        truth: (n,) true classes of these rows.
+        predictions: (n,) rows as judged: ``prediction`` and ``score``.
+        evaluated: the performance on them.
+        verdicts: none of them FAIL.
+        model_folder: the frozen model.
+
+    Raises:
+        RegistryError: when MLflow fails, or the registered model predicts otherwise than judged.
+    """
+    connection, columns = filing.connection, plan.judgement.data.columns
+    uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
+    description = (
+        f"{verdicts.summary}\n\nJudged on {evaluated.rows} test rows; see the run for the verdict table."
+    )
+    version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)
+    judged = predictions["prediction"].to_list()
+    check_served(connection, uri, rows, judged, predictions["score"].to_numpy())
+    if verdicts.verdict is not Verdict.PASS:
+        return _registration(version, "Undecided", None, verdicts.summary, None, None, evaluated.rows)
+    succession = Succession(
+        connection,
+        plan.judgement,
+        rows,
+        truth.to_numpy().astype(object),
+        np.asarray(judged, dtype=object),
+        evaluated.performance,
+    )
+    promotion = promote(connection, filing.locks, version, succession.decide)
+    before = promotion.before.version if promotion.before else None
+    because = f"{verdicts.summary}; version {version.version} is {promotion.alias}: {promotion.because}"
+    return _registration(version, "Registered", promotion.alias, because, before, succession, evaluated.rows)
+
+
+def _registration(
+    version: Version,
+    ending: str,
+    alias: str | None,
+    because: str,
+    before: str | None,
+    succession: Succession | None,
+    rows: int,
+) -> Registration:
+    return Registration(
+        ending=ending,
+        model=version.name,
+        version=version.version,
+        model_uri=version.model_uri,
+        alias=alias,
+        because=because,
+        champion_before=before,
+        paired=succession.paired if succession else None,
+        served_rows=rows,
+    )

@@ -1,0 +1,39 @@
+"""Registration as a Prefect task; the only file of this room that knows Prefect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.evaluate.predictions import read_predictions
+from tasks.evaluate.records import Evaluated
+from tasks.evidence.records import Dataset
+from tasks.fairness.verdict import Verdicts
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.parts import read_part
+from tasks.ingest.rows import source_rows
+from tasks.plan import Plan
+from tasks.register import register as room
+from tasks.register.records import Registration
+from tasks.register.register import Filing
+
+
+@task(name="register", cache_policy=NO_CACHE)
+def register(
+    filing: Filing, plan: Plan, dataset: Dataset, evaluated: Evaluated, verdicts: Verdicts, folder: Path
+) -> Registration:
+    """Register the model of the dossier in ``folder``; see :func:`tasks.register.register.register`."""
+    judgement = plan.judgement
+    described = kind_of(judgement).describe(read_part(dataset, "test", judgement), judgement)
+    return room.register(
+        filing,
+        plan,
+        source_rows(dataset, "test", judgement),
+        described["label"],
+        read_predictions(folder / "predictions.csv"),
+        evaluated,
+        verdicts,
+        folder / "model",
+    )

@@ -1,0 +1,151 @@
+"""Training again from the recorded commit, in a clean worktree, and what its weights say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import EvidenceError
+from tasks.evaluate.evaluate import count_labels, count_predictions
+from tasks.evaluate.predict import predict_part
+from tasks.evaluate.predictions import read_predictions
+from tasks.evidence.digest import write_atomically
+from tasks.evidence.environment import ROOT, describe_environment
+from tasks.evidence.records import Dataset
+from tasks.fairness.gate import judge
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.parts import read_part
+from tasks.model.predictor import Predictor
+from tasks.replay.records import Replayed
+from tasks.replay.replay import Replay
+from tasks.train.records import Trained
+
+
+def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path) -> Replayed:
+    """Train the model of a dossier again and compare the bytes of its files.
+
+    Where another processor, thread count, torch or device makes bytes incomparable, predictions and
+    verdicts are compared instead, within the plan's tolerance.
+
+    Raises:
+        EvidenceError: when the recorded commit is not at hand, or training fails there.
+    """
+    trained = _run_training(replay, dataset, scratch)
+    recorded = {file["path"]: file["sha256"] for file in replay.body("freeze")["files"]}
+    rebuilt = {file.path: file.sha256 for file in trained.files}
+    if rebuilt == recorded:
+        line = (
+            f"weights: trained again from commit {replay.body('environment')['commit'][:12]}, the same bytes"
+        )
+        return found.model_copy(update={"checked": (*found.checked, line)})
+    reasons = _incomparable(replay, trained, scratch)
+    if not reasons:
+        problems = tuple(
+            f"{path}: SHA-256 {digest[:12]}… on record, {rebuilt.get(path, 'nothing')[:12]}… "
+            "trained again on the same processor, threads and torch"
+            for path, digest in recorded.items()
+            if rebuilt.get(path) != digest
+        )
+        return found.model_copy(update={"mismatches": (*found.mismatches, *problems)})
+    note = f"weights: not comparable to the byte ({'; '.join(reasons)})"
+    agreed, differing = _compare_predictions(replay, dataset, scratch / "again" / "model")
+    return found.model_copy(
+        update={
+            "notes": (*found.notes, note),
+            "checked": (*found.checked, *agreed),
+            "mismatches": (*found.mismatches, *differing),
+        }
+    )
+
+
+def _run_training(replay: Replay, dataset: Dataset, scratch: Path) -> Trained:
+    write_atomically(scratch / "dataset.json", dataset.model_dump_json().encode())
+    with _worktree(replay) as code:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tasks.train.again",
+                str(replay.folder.absolute()),
+                str(scratch / "dataset.json"),
+                str(scratch / "again"),
+            ],
+            env={**os.environ, "PYTHONPATH": str(code)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise EvidenceError(f"training again failed: {done.stderr.strip()[-2000:]}")
+    return Trained.model_validate_json((scratch / "again" / "trained.json").read_bytes())
+
+
+@contextmanager
+def _worktree(replay: Replay) -> Iterator[Path]:
+    """The code as recorded: a clean worktree of the commit, with the dossier's patch if it has one."""
+    commit = replay.body("environment")["commit"]
+    if commit is None:
+        raise EvidenceError(
+            "the dossier names no commit: it was made outside a git checkout, so --retrain can't be"
+        )
+    with tempfile.TemporaryDirectory(prefix="assay-worktree-") as folder:
+        code = Path(folder) / "code"
+        _git("worktree", "add", "--detach", str(code), commit)
+        try:
+            patch = replay.folder / "dirty.patch"
+            if patch.is_file():
+                _git("-C", str(code), "apply", str(patch.absolute()))
+            yield code
+        finally:
+            _git("worktree", "remove", "--force", str(code))
+
+
+def _git(*arguments: str) -> None:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise EvidenceError(
+            f"git {arguments[0]} failed in {ROOT}: {done.stderr.strip()}; "
+            "--retrain needs the project's checkout with the recorded commit"
+        )
+
+
+def _incomparable(replay: Replay, trained: Trained, scratch: Path) -> list[str]:
+    """What bytes depend on and is other than on record."""
+    here = describe_environment(scratch).model_dump(mode="json")
+    recorded, freeze = replay.body("environment"), replay.body("freeze")
+    pairs: dict[str, tuple[Any, Any]] = {
+        "processor": (recorded["cpu"], here["cpu"]),
+        "python": (recorded["python"], here["python"]),
+        "torch": (freeze["torch"], trained.torch),
+        "threads": (freeze["threads"], trained.threads),
+        "device": (freeze["device"], trained.device),
+    }
+    return [f"{name} {one} on record, {other} here" for name, (one, other) in pairs.items() if one != other]
+
+
+def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple[list[str], list[str]]:
+    """Compare classes and verdicts of the model trained again: (what agrees, what does not)."""
+    judgement = replay.plan.judgement
+    kind, predictor = kind_of(judgement), Predictor.load(model)
+    frame = read_part(dataset, "test", judgement)
+    predictions = predict_part(predictor, frame, judgement)
+    recorded = read_predictions(replay.folder / "predictions.csv")
+    share = int((recorded["prediction"] != predictions["prediction"]).sum()) / len(recorded)
+    tolerance = judgement.replay.prediction_disagreement
+    described = kind.describe(frame, judgement)
+    cube = count_predictions(predictions, described, judgement, predictor.rule.score_edges)
+    training = count_labels(kind.describe(read_part(dataset, "train", judgement), judgement), judgement)
+    judged = judge(cube, judgement.limits, judgement.alpha, judgement.too_small, training)
+    problems = [
+        f"verdict of {one.metric} by {one.attribute}: {old['verdict']} on record, {one.verdict} trained again"
+        for one, old in zip(judged, replay.body("verdicts")["judged"], strict=True)
+        if one.verdict != old["verdict"]
+    ]
+    sentence = f"{share:.2%} of predictions differ when trained again, {tolerance:.2%} may"
+    return ([sentence], problems) if share <= tolerance else ([], [sentence, *problems])

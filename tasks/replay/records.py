@@ -1,0 +1,22 @@
+"""What a replay found."""
+
+from __future__ import annotations
+
+from tasks.evidence.records import Record
+from tasks.fairness.verdict import Judged
+
+
+class Replayed(Record):
+    """A replay.
+
+    Attributes:
+        checked: what was rebuilt and agrees, in words.
+        mismatches: what differs, each named; empty when every number was rebuilt.
+        judged: the verdicts as rebuilt.
+        notes: what could not be compared to the byte, and why.
+    """
+
+    checked: tuple[str, ...]
+    mismatches: tuple[str, ...]
+    judged: tuple[Judged, ...] = ()
+    notes: tuple[str, ...] = ()

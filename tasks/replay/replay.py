@@ -1,0 +1,134 @@
+"""Replay of a dossier: chain, files, rows, predictions, counts, metrics and verdicts, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import ValidationError
+
+from tasks.errors import EvidenceError
+from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
+from tasks.evaluate.predict import predict_part
+from tasks.evaluate.predictions import read_predictions
+from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
+from tasks.evidence.records import Dataset
+from tasks.fairness.cube import Cube
+from tasks.fairness.gate import judge
+from tasks.fairness.verdict import Judged
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.parts import read_part
+from tasks.model.predictor import Predictor
+from tasks.plan import Plan, read_locked
+from tasks.replay.differences import changed_cells, changed_rows, changed_values
+from tasks.replay.records import Replayed
+
+SCORE_TOLERANCE = 1e-6  # another processor may round the last bits of a score; the class must be equal
+
+
+@dataclass
+class Replay:
+    """A dossier under replay.
+
+    Attributes:
+        folder: the dossier.
+        entries: its records, their chain checked.
+        plan: as locked in it.
+    """
+
+    folder: Path
+    entries: Sequence[Entry]
+    plan: Plan
+    checked: list[str] = field(default_factory=list)
+    mismatches: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, folder: Path) -> Replay:
+        """Read the chain and the plan.
+
+        Raises:
+            EvidenceError: no dossier, a broken chain, or one that doesn't start with its plan.
+        """
+        entries = list(read_chain(folder))
+        if not entries:
+            raise EvidenceError(f"{folder}: no dossier: a folder with records/00-plan.json is expected")
+        try:
+            plan = read_locked(folder)
+        except (OSError, ValidationError) as error:
+            raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
+        replay = cls(folder, entries, plan)
+        replay.note("chain of records", [], f"{len(entries)} records")
+        replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
+        replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
+        return replay
+
+    def note(self, what: str, problems: Sequence[str], found: str) -> None:
+        """Keep a comparison: ``problems`` if it failed, else what agreed."""
+        if problems:
+            self.mismatches += [f"{what}: {problem}" for problem in problems]
+        else:
+            self.checked.append(f"{what}: {found}")
+
+    def body(self, step: str) -> dict[str, Any]:
+        """What a step recorded."""
+        return body_of(self.entries, step)
+
+    def run(self, dataset: Dataset) -> Replayed:
+        """Rebuild every number from the weights and the pinned rows."""
+        judgement = self.plan.judgement
+        frame = read_part(dataset, "test", judgement)
+        described = kind_of(judgement).describe(frame, judgement)
+        self._compare_data(dataset)
+        predictions = self._predict(frame)
+        recorded = read_predictions(self.folder / "predictions.csv")
+        rows = changed_rows(recorded, predictions, SCORE_TOLERANCE)
+        self.note("predictions", rows, f"{len(predictions)} rows predicted again, each the same")
+        edges = Predictor.load(self.folder / "model").rule.score_edges
+        # Equal rows may differ in a score's last bits: then the bins are those of the scores on record.
+        cube = count_predictions(predictions if rows else recorded, described, judgement, edges)
+        filed = Cube.from_json((self.folder / "cube.json").read_bytes())
+        self.note("cube", changed_cells(filed, cube), f"{cube.counts.size} cells recounted")
+        performance = [
+            e.model_dump(mode="json") for e in estimate(predictions, described["label"], judgement)
+        ]
+        self.note(
+            "performance",
+            changed_values(self.body("opening")["performance"], performance),
+            "accuracy and AUC recomputed",
+        )
+        training = read_part(dataset, "train", judgement)
+        judged = self._judge(cube, count_labels(kind_of(judgement).describe(training, judgement), judgement))
+        return Replayed(checked=tuple(self.checked), mismatches=tuple(self.mismatches), judged=judged)
+
+    def _predict(self, frame: pl.DataFrame) -> pl.DataFrame:
+        predictor = Predictor.load(self.folder / "model")
+        return predict_part(predictor, frame, self.plan.judgement)
+
+    def _compare_data(self, dataset: Dataset) -> None:
+        recorded = self.body("data")
+        problems = [
+            f"{name}: SHA-256 {recorded[name]['file']['sha256'][:12]}… on record, "
+            f"{getattr(dataset, name).file.sha256[:12]}… rebuilt"
+            for name in ("train", "test")
+            if recorded[name]["file"]["sha256"] != getattr(dataset, name).file.sha256
+        ]
+        self.note("data", problems, f"{len(dataset.sources)} sources and both parts have their SHA-256")
+
+    def _judge(self, cube: Cube, training: Cube) -> tuple[Judged, ...]:
+        judgement = self.plan.judgement
+        judged = tuple(judge(cube, judgement.limits, judgement.alpha, judgement.too_small, training))
+        rebuilt = [one.model_dump(mode="json") for one in judged]
+        problems = changed_values(self.body("verdicts")["judged"], rebuilt)
+        self.note("verdicts", problems, f"{len(judged)} limits judged again")
+        return judged
+
+    def _plan_problems(self) -> list[str]:
+        recorded = self.body("plan")["digests"]
+        return [
+            f"{block} has digest {digest[:12]}…, {recorded[block][:12]}… was locked before training"
+            for block, digest in self.plan.digests.items()
+            if recorded[block] != digest
+        ]

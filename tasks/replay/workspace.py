@@ -1,0 +1,63 @@
+"""The rows that a replay predicts: rebuilt from the pinned sources, and the workspace's copies compared."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from pathlib import Path
+
+import polars as pl
+
+from tasks.evaluate.predictions import read_predictions
+from tasks.evidence.records import Dataset
+from tasks.ingest.archive import digest_source
+from tasks.ingest.kinds import kind_of
+from tasks.ingest.rebuild import fetch_parts
+from tasks.ingest.tabular import row_digests
+from tasks.plan import Plan
+from tasks.replay.differences import shortened
+
+
+def rebuild_dataset(plan: Plan, raw: Path, mirror: Path | None, folder: Path) -> Dataset:
+    """Fetch the sources again, from the workspace's ``raw`` where its bytes are right, and divide them.
+
+    Raises:
+        SourceError: when a source can't be had anywhere.
+    """
+    whole = all((raw / s.name).is_file() for s in plan.judgement.data.sources)
+    return fetch_parts(plan, folder, raw if whole and not altered_sources(plan, raw) else mirror)
+
+
+def altered_sources(plan: Plan, raw: Path) -> list[str]:
+    """The workspace's raw files that have other bytes than the plan pins."""
+    return [
+        source.name
+        for source in plan.judgement.data.sources
+        if (raw / source.name).is_file() and digest_source(raw / source.name) != source.sha256
+    ]
+
+
+def workspace_problems(plan: Plan, raw: Path, dossier: Path) -> list[str]:
+    """Name what the workspace's raw files have changed, to the row for those of the test part."""
+    altered = altered_sources(plan, raw)
+    problems = [
+        f"{raw / source.name}: SHA-256 {source.sha256[:12]}… is pinned, "
+        f"found {digest_source(raw / source.name)[:12]}…"
+        for source in plan.judgement.data.sources
+        if source.name in altered
+    ]
+    tests = [source.name for source in plan.judgement.data.sources if source.part == "test"]
+    if set(altered) & set(tests):
+        found = [digest for name in tests for digest in _digests(raw / name, plan)]
+        problems += _changed(read_predictions(dossier / "predictions.csv"), found)
+    return problems
+
+
+def _digests(path: Path, plan: Plan) -> list[str]:
+    return row_digests(kind_of(plan.judgement).read(path, plan.judgement), plan.judgement)
+
+
+def _changed(recorded: pl.DataFrame, found: list[str]) -> list[str]:
+    pairs = enumerate(zip_longest(recorded["row_digest"], found))
+    return shortened(
+        [f"row {row}: the row's values are not the ones that were judged" for row, (a, b) in pairs if a != b]
+    )

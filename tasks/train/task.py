@@ -1,0 +1,28 @@
+"""Training as a Prefect task; the only file of this room that knows Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.evidence.records import Dataset
+from tasks.plan import Plan
+from tasks.represent.records import Raked
+from tasks.train.cost import measured
+from tasks.train.device import choose_device
+from tasks.train.part import train_part
+from tasks.train.progress import progress_bar
+from tasks.train.records import Trained
+
+
+@task(name="train", cache_policy=NO_CACHE)
+def train(
+    dataset: Dataset, raked: Raked | None, plan: Plan, folder: Path, checkpoints: Path
+) -> tuple[Trained, dict[str, float]]:
+    """Train and freeze the plan's model; returns its record, and what it cost (no evidence)."""
+    with measured(choose_device()) as cost, progress_bar(plan.recipe.training.epochs) as progress:
+        trained = train_part(dataset, raked, plan, folder, checkpoints, [progress])
+    return trained, asdict(cost)
