@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -33,9 +35,7 @@ def serve(settings: Settings | None = None) -> None:
     prepare_environment(settings)
     plans = load_plans(settings)
     with suppress(KeyboardInterrupt), stopped_by_signals(), _scheduler(settings):
-        from prefect import serve as serve_deployments  # noqa: PLC0415 - reads its settings once, at import
-
-        serve_deployments(*deployments(plans), limit=1, print_starting_message=False)
+        _run(deployments(plans))
 
 
 def load_plans(settings: Settings) -> list[Plan]:
@@ -84,6 +84,21 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
             )
         )
     return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in (replay, check, rollback))]
+
+
+def _run(served: Sequence[RunnerDeployment]) -> None:
+    from prefect.runner import Runner  # noqa: PLC0415
+
+    class Interruptible(Runner):
+        """Takes SIGTERM as Ctrl-C: Prefect's own handler drops a coroutine, with a warning."""
+
+        def handle_sigterm(self, *_args: object, **_kwargs: object) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    runner = Interruptible(pause_on_shutdown=True, limit=1)
+    for deployment in served:
+        runner.add_deployment(deployment)
+    asyncio.run(runner.start())
 
 
 @contextmanager

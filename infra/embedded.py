@@ -192,7 +192,8 @@ def main() -> None:
     )
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1024):  # not sys.stdin: its lock, held here, would abort the interpreter's end
+            pass
         server.should_exit = True
 
     threading.Thread(target=watch, daemon=True).start()

@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -187,6 +188,20 @@ def test_deployments_run_one_at_a_time_and_on_schedule(deployed: Stack) -> None:
     assert scheduled["work_queue_id"] == manual["work_queue_id"]
 
 
+def test_scheduler_has_the_next_run_ready(deployed: Stack) -> None:
+    """A schedule that is stored but never acted on looks the same until its hour has passed."""
+    deployment = _api(deployed, "/deployments/name/retrain/adult")
+    ours = {"deployments": {"id": {"any_": [deployment["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+    deadline = time.monotonic() + 90
+    while not (runs := _api(deployed, "/flow_runs/filter", ours)):
+        assert time.monotonic() < deadline, "Prefect's scheduler made no run: see prefect.log"
+        time.sleep(1)
+    first = datetime.fromisoformat(runs[0]["expected_start_time"])
+    assert (first.weekday(), first.hour, first.minute) == (0, 3, 0)
+    assert first.utcoffset() == timedelta(0)
+    assert runs[0]["state"]["type"] == "SCHEDULED"
+
+
 def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deployed: Stack) -> None:
     deployment = _api(deployed, f"/deployments/name/{DEPLOYMENT}")
     run = _api(deployed, f"/deployments/{deployment['id']}/create_flow_run", {"parameters": PARAMETERS})
@@ -194,7 +209,7 @@ def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deploy
     logs = _api(deployed, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
     assert state["type"] == "COMPLETED", (state["message"], [line["message"] for line in logs])
 
-    in_prefect = "select id, state_type from flow_run"
+    in_prefect = "select id, state_type from flow_run where not auto_scheduled"
     assert deployed.postgres.query("prefect", "prefect", in_prefect) == f"{run['id']}|COMPLETED"
     in_mlflow = "select r.status, e.artifact_location from runs r join experiments e using (experiment_id)"
     assert deployed.postgres.query("mlflow", "mlflow", in_mlflow) == "FINISHED|mlflow-artifacts:/"
