@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -86,6 +87,8 @@ def _run(name: str, **parameters: object) -> None:
     from infra.embedded import prefect_server, without_heartbeats
     from infra.settings import settings
 
+    # An error is told once, by `main`: Prefect's log of it stays in Prefect. Read when prefect is imported.
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     with prefect_server(settings()) as server:
         # The server starts while the flow's libraries are imported.
         flow: Callable[..., Outcome] = getattr(import_module(f"flows.{name}"), name)
