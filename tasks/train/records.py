@@ -19,7 +19,7 @@ class Trained(Record):
     """A frozen model: weights, encoders, thresholds, digested before the test part is opened.
 
     Attributes:
-        folder: holds all of ``files``; what is registered and shipped.
+        folder: within the dossier; holds all of ``files``; what is registered and shipped.
         files: weights.safetensors, model.json (architecture, encoders, decision rule) ...
         digest: SHA-256 over the sorted (path, sha256) of ``files``: the freeze.
         history: one entry an epoch.

@@ -79,7 +79,7 @@ def train(
     saved.clear()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Trained(
-        folder=folder.as_posix(),
+        folder=folder.name,
         files=files,
         digest=digest_of(sorted((file.path, file.sha256) for file in files)),
         history=tuple(state.history),
