@@ -5,33 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from flows.outcome import Ending, Outcome
 from infra.settings import Settings
-from tasks.evidence.environment import code_digest
 from tasks.evidence.records import Dataset, FileRef
 from tasks.ingest.rebuild import fetch_parts
 from tasks.plan import Plan, read_locked
 from tasks.register.client import Connection
 from tasks.register.registry import champion
 from tasks.register.verify import download_dossier
-
-
-def tags_of(plan: Plan, code: str) -> dict[str, str]:
-    """What a version carries to be recognised by; the judgement pins the data by its hashes."""
-    digests = plan.digests
-    return {"assay.judgement": digests["judgement"], "assay.recipe": digests["recipe"], "assay.code": code}
-
-
-def unchanged(plan: Plan, connection: Connection) -> Outcome | None:
-    """The ending Unchanged, if data, judgement, recipe and code are the champion's."""
-    present = champion(connection, plan.name)
-    wanted = tags_of(plan, code_digest())
-    if present is None or any(present.tags.get(tag) != digest for tag, digest in wanted.items()):
-        return None
-    line = (
-        f"{present} is champion, of the same data, judgement, recipe and code; --force retrains all the same."
-    )
-    return Outcome(title=Ending.UNCHANGED, exit_code=Ending.UNCHANGED.exit_code, lines=(line,))
 
 
 def champion_training_part(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +36,8 @@ def retrain(
     ] = None,
 ) -> None:
     """Validate, train, judge and register. Exit 0 registered, 3 refused, 4 undecided, 1 crashed."""
+    if not force:
+        _stop_if_unchanged(plan, changes or [])
     _run("retrain", plan=plan, force=force, changes=changes or [])
 
 
@@ -82,6 +86,24 @@ def serve() -> None:
     serve_plans()
 
 
+def _stop_if_unchanged(name: str, changes: list[str]) -> None:
+    """Leave at once where the flow would find nothing to do: it needs no server to say so."""
+    from flows.outcome import show
+    from flows.unchanged import unchanged
+    from infra.settings import prepare_environment, settings
+    from tasks.errors import RegistryError
+    from tasks.plan import load_plan
+    from tasks.register.client import connect
+
+    prepare_environment(settings())
+    plan = load_plan(name, settings().data, changes)
+    with suppress(RegistryError):  # the flow meets it again, and files the crash
+        outcome = unchanged(plan, connect(settings().mlflow_uri, settings().artifact_root))
+        if outcome is not None:
+            show(outcome)
+            raise typer.Exit(outcome.exit_code)
+
+
 def _run(name: str, **parameters: object) -> None:
     """Run ``flows.NAME:NAME`` on a Prefect server, print its outcome and leave with its exit code."""
     from infra.embedded import prefect_server, without_heartbeats
@@ -94,11 +116,18 @@ def _run(name: str, **parameters: object) -> None:
         flow: Callable[..., Outcome] = getattr(import_module(f"flows.{name}"), name)
         from flows.outcome import show
 
+        _quieten()
         server.ready()
         with without_heartbeats():
             outcome = flow(**parameters)
     show(outcome)
     raise typer.Exit(outcome.exit_code)
+
+
+def _quieten() -> None:
+    """Leave the terminal to the run's own lines; what libraries log stays in Prefect."""
+    for name in ("dvc", "great_expectations", "evidently", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def main() -> None:

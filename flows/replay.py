@@ -38,6 +38,8 @@ def replay(target: str, retrain: bool = False) -> State[Outcome]:  # noqa: FBT00
         plan = under_replay.plan
         if dossier.problems is not None:
             under_replay.note("registry", dossier.problems, "version, head and registered files agree")
+        if not under_replay.reached("verdicts"):
+            return ended(_ended_early(under_replay))
         raw = settings().data / plan.name / "raw"
         under_replay.note(
             "workspace", workspace_problems(plan, raw, dossier.folder), "raw files are as pinned, or absent"
@@ -71,6 +73,19 @@ def _found(target: str) -> Iterator[_Found]:
     with tempfile.TemporaryDirectory(prefix="assay-dossier-") as scratch:
         folder = download_dossier(connection, version.run_id, Path(scratch))
         yield _Found(folder, registered_problems(connection, version, folder, Path(scratch) / "registered"))
+
+
+def _ended_early(found: Replay) -> Outcome:
+    """A run that ended before its model was judged: its records agree or not, and nothing is a pass."""
+    if found.mismatches:
+        return Outcome(title="Mismatch", exit_code=3, lines=tuple(found.mismatches))
+    ending = found.body("ending") if found.reached("ending") else {"ending": "no ending", "message": ""}
+    lines = (
+        *(f"same: {line}" for line in found.checked),
+        f"the run ended before a model was judged: {ending['ending']}",
+        *ending["message"].splitlines(),
+    )
+    return Outcome(title="No number to rebuild", exit_code=3, lines=lines)
 
 
 def _outcome(target: str, found: Replayed) -> Outcome:

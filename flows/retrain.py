@@ -7,10 +7,11 @@ from pathlib import Path
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.champion import champion_training_part, unchanged
+from flows.champion import champion_training_part
 from flows.outcome import Outcome
 from flows.run import crashed_without_mlflow, open_run
 from flows.states import ended
+from flows.unchanged import unchanged
 from infra.settings import settings
 from tasks.evaluate.task import open_test_part
 from tasks.evidence.environment import describe_environment

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 from prefect.runtime import flow_run
+from rich.console import Console
 
 from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
@@ -129,6 +130,8 @@ class Run:
         self.seconds[step] = round(now - self._mark, 3)
         self._mark = now
         self.records[step] = record
+        # A line a step, for whoever waits; standard output is for the verdicts.
+        Console(stderr=True).print(f"  {step:<20} {self.seconds[step]:7.1f} s", highlight=False)
 
     def _where_next(self) -> list[str]:
         registration = self.records.get("registration")

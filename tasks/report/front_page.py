@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from tasks.fairness.verdict import Judged, Verdict
@@ -142,23 +144,20 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
 
 
 def terminal_table(judged: Sequence[Judged]) -> Table:
-    """The verdicts for a terminal: one row a limit, both sides shown."""
-    table = Table(title="Verdicts", title_justify="left")
-    for name in ("verdict", "metric", "by"):
+    """The verdicts for a terminal of 80 columns: two lines a limit, with both sides."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("verdict", "limit and the groups that decide"):
         table.add_column(name)
-    for name in ("measured", "bounds", "limit"):
-        table.add_column(name, justify="right")
-    table.add_column("decided by")
+    table.add_column("measured", justify="right")
+    table.add_column("bounds", justify="right", no_wrap=True)
     for one in judged:
         colour = COLOURS[one.verdict]
+        what = f"{_words(one.metric)} by {one.attribute} {_limit(one)}"
         table.add_row(
             f"[bold {colour}]{one.verdict}[/]",
-            _words(one.metric),
-            one.attribute,
+            f"{escape(what)}\n[dim]{escape(_decided(one))}[/]",
             _number(one.measurement),
             f"{_number(one.low)} to {_number(one.high)}",
-            _limit(one),
-            _decided(one).replace("[", r"\["),
         )
     return table
 
