@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import polars as pl
 
+from tasks.errors import Refusal
 from tasks.model.predictor import Predictor
 from tasks.plan.judgement import Judgement
 
 
 def predict_part(predictor: Predictor, frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
-    """Predictions of a typed part: row_id, row_digest, score, prediction; as retrain and replay do."""
-    scores = predictor.scores(frame)
+    """Predictions of a typed part: row_id, row_digest, score, prediction; as retrain and replay do.
+
+    Raises:
+        Refusal: for rows that the model can't take, such as a category that it never saw.
+    """
+    try:
+        scores = predictor.scores(frame)
+    except ValueError as error:
+        raise Refusal(f"test part: the model can't take it: {error}") from error
     classes = judgement.data.label.values
     decided = predictor.rule.decide(scores)
     positive = judgement.data.label.positive

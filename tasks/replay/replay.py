@@ -76,6 +76,10 @@ class Replay:
         """What a step recorded."""
         return body_of(self.entries, step)
 
+    def reached(self, step: str) -> bool:
+        """Whether the run came to a step."""
+        return any(entry.step == step for entry in self.entries)
+
     def run(self, dataset: Dataset) -> Replayed:
         """Rebuild every number from the weights and the pinned rows."""
         judgement = self.plan.judgement

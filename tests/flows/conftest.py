@@ -1,0 +1,285 @@
+"""A small workspace of real Adult rows with a champion, the `assay` command, and a Prefect server for all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ADULT = ROOT / "data" / "adult"
+SCRIPT = Path(sys.executable).with_name("assay")
+ROWS = {"train": 4000, "test": 2500}
+# Values that 4,000 training rows may hold too seldom for a test row with one to be predicted.
+RARE = ("Never-worked", "Without-pay", "Armed-Forces", "Priv-house-serv", "Preschool", "Married-AF-spouse")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended: its exit code and what it printed."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.output.splitlines()
+
+    def __str__(self) -> str:
+        return f"exit {self.code}\n{self.output}\n{self.errors}"
+
+
+@dataclass(frozen=True)
+class Assay:
+    """The command line: forked from a process that has imported it, or started as a person starts it."""
+
+    warm: subprocess.Popen[str]
+    api: str
+    environment: Mapping[str, str]
+    scratch: Path
+
+    def __call__(self, folder: Path, *arguments: str, **environment: str) -> Done:
+        """Run ``assay ARGUMENTS`` in ``folder``."""
+        output, errors = self.scratch / "output", self.scratch / "errors"
+        request = {
+            "arguments": arguments,
+            "folder": str(folder),
+            "environment": environment,
+            "output": str(output),
+            "errors": str(errors),
+        }
+        assert self.warm.stdin is not None
+        assert self.warm.stdout is not None
+        self.warm.stdin.write(json.dumps(request) + "\n")
+        self.warm.stdin.flush()
+        answer = json.loads(self.warm.stdout.readline())
+        return Done(answer["code"], output.read_text(), errors.read_text())
+
+    def script(self, folder: Path, *arguments: str, **environment: str) -> Done:
+        """Run the installed console script, its start included."""
+        done = subprocess.run(
+            [SCRIPT, *arguments],
+            cwd=folder,
+            env={**self.environment, "PREFECT_API_URL": self.api, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A working directory with the plan ``tiny``."""
+
+    top: Path
+
+    @property
+    def plan(self) -> Path:
+        return self.top / "data" / "tiny" / "plan.yaml"
+
+    def document(self) -> dict[str, Any]:
+        """The plan's plain values."""
+        loaded: dict[str, Any] = yaml.safe_load(self.plan.read_text())
+        return loaded
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        """Replace the plan."""
+        self.plan.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def judgement(self, **values: Any) -> None:
+        """Replace keys of the judgement."""
+        document = self.document()
+        document["judgement"] |= values
+        self.write(document)
+
+    def rows(self, part: str) -> list[list[str]]:
+        """The fields of a source's rows."""
+        return [line.split(", ") for line in (self.top / f"{part}.csv").read_text().splitlines()]
+
+    def put(self, part: str, content: bytes) -> None:
+        """Replace a source and pin its new hash."""
+        (self.top / f"{part}.csv").write_bytes(content)
+        document = self.document()
+        for source in document["judgement"]["data"]["sources"]:
+            if source["part"] == part:
+                source["sha256"] = hashlib.sha256(content).hexdigest()
+        self.write(document)
+
+    def put_rows(self, part: str, rows: list[list[str]]) -> None:
+        """Replace a source by these rows and pin its new hash."""
+        self.put(part, "".join(", ".join(row) + "\n" for row in rows).encode())
+
+    def dossiers(self) -> list[Path]:
+        """Dossiers of the model, oldest first."""
+        return sorted(
+            (self.top / "var" / "dossiers" / "tiny").glob("*"), key=lambda path: path.stat().st_ctime
+        )
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of MLflow's database."""
+        with closing(sqlite3.connect(self.top / "var" / "mlflow.db")) as database:
+            return database.execute(sql).fetchall()
+
+    def aliases(self) -> dict[str, int]:
+        """Alias -> version of the model."""
+        return {
+            alias: int(number)
+            for alias, number in self.query("select alias, version from registered_model_aliases")
+        }
+
+    def versions(self) -> list[int]:
+        """Versions of the model."""
+        return [
+            int(number) for (number,) in self.query("select version from model_versions order by version")
+        ]
+
+    def registry(self) -> list[list[tuple[Any, ...]]]:
+        """Everything that the registry holds, for a comparison before and after."""
+        tables = ("registered_models", "model_versions", "registered_model_aliases", "registered_model_tags")
+        return [sorted(self.query(f"select * from {table}")) for table in (*tables, "model_version_tags")]  # noqa: S608
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Status and ending of each run, oldest first; the ending is "" while there is none."""
+        return self.query(
+            "select status, coalesce((select value from tags where tags.run_uuid = runs.run_uuid "
+            "and key = 'assay.ending'), '') from runs order by start_time"
+        )
+
+    def copy_to(self, top: Path) -> Workspace:
+        """Copy everything, and tell MLflow's database, which keeps absolute paths, where it is now."""
+        shutil.copytree(self.top, top, symlinks=True)
+        database = top / "var" / "mlflow.db"
+        if database.is_file():
+            with closing(sqlite3.connect(database)) as connection, connection:
+                for table, column in PLACES:
+                    connection.execute(
+                        f"update {table} set {column} = replace({column}, ?, ?)",  # noqa: S608
+                        (str(self.top), str(top)),
+                    )
+        return Workspace(top)
+
+
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def steps(dossier: Path) -> list[str]:
+    """Steps of a dossier in their order."""
+    return [path.stem[3:] for path in sorted((dossier / "records").glob("*.json"))]
+
+
+def body(dossier: Path, step: str) -> dict[str, Any]:
+    """What the last record of a step found."""
+    path = max((dossier / "records").glob(f"*-{step}.json"))
+    loaded: dict[str, Any] = json.loads(path.read_text())["body"]
+    return loaded
+
+
+@pytest.fixture(scope="session")
+def assay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assay]:
+    """The command, with one Prefect server for all tests."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ASSAY_", "PREFECT"))}
+    kept |= {"PREFECT_HOME": str(home / "prefect"), "COLUMNS": "300"}
+    with subprocess.Popen(
+        [sys.executable, ROOT / "tests" / "flows" / "warm.py", home],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**kept, "PYTHONPATH": str(ROOT)},
+    ) as warm:
+        assert warm.stdout is not None
+        yield Assay(warm, json.loads(warm.stdout.readline())["api"], kept, home)
+        assert warm.stdin is not None
+        warm.stdin.close()
+        assert warm.wait(timeout=20) == 0
+
+
+@pytest.fixture(scope="session")
+def unrun(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Plan, card, population and sources: some rows of Adult, none of which has a rare value."""
+    top = tmp_path_factory.mktemp("unrun") / "workspace"
+    (top / "data" / "tiny").mkdir(parents=True)
+    for name in ("card.md", "population.csv"):
+        shutil.copy(ADULT / name, top / "data" / "tiny" / name)
+    document = yaml.safe_load((ADULT / "plan.yaml").read_text())
+    sources = []
+    for part, count in ROWS.items():
+        content = "".join(f"{line}\n" for line in _adult(mirror, part)[:count]).encode()
+        (top / f"{part}.csv").write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        source = {"name": f"{part}.csv", "sha256": digest, "part": part, "origins": [f"file:{part}.csv"]}
+        sources.append(source)
+    document["judgement"]["data"]["sources"] = sources
+    document["judgement"] |= {
+        "expectations": {"minimum_rows": {"train": 3000, "test": 2000}},
+        "limits": [{"metric": "demographic_parity_difference", "attribute": "sex", "limit": 0.5}],
+        "performance": [{"metric": "accuracy", "minimum": 0.7}],
+        "too_small": {"policy": "inconclusive"},
+    }
+    document["recipe"] = {
+        "seed": 1,
+        "model": {"kind": "mlp", "hidden": [16], "embedding": 4, "bins": 16},
+        "training": {"epochs": 3, "batch": 256, "optimizer": {"rate": 0.01}},
+    }
+    document["operations"] = {"compute": {"threads": 1}}
+    workspace = Workspace(top)
+    workspace.write(document)
+    return workspace
+
+
+def _adult(mirror: Path, part: str) -> list[str]:
+    name = {"train": "adult.data", "test": "adult.test"}[part]
+    with gzip.open(next(mirror.rglob(f"{name}.gz")), "rt") as file:
+        lines = file.read().splitlines()
+    return [line for line in lines if "United-States" in line and not any(value in line for value in RARE)]
+
+
+@pytest.fixture(scope="session")
+def first_run(
+    unrun: Workspace, assay: Assay, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Workspace, Done]:
+    """A workspace after one retrain by the real console script, and what it printed. Copy, don't touch."""
+    workspace = unrun.copy_to(tmp_path_factory.mktemp("registered") / "workspace")
+    done = assay.script(workspace.top, "retrain", "tiny")
+    assert done.code == 0, done
+    return workspace, done
+
+
+@pytest.fixture(scope="session")
+def registered(first_run: tuple[Workspace, Done]) -> Workspace:
+    """A workspace whose model ``tiny`` has a champion. Copy, don't touch."""
+    return first_run[0]
+
+
+@pytest.fixture
+def workspace(registered: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the registered workspace, to do with as a test likes."""
+    return registered.copy_to(tmp_path / "workspace")
+
+
+@pytest.fixture
+def blank(unrun: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the workspace in which nothing was run."""
+    return unrun.copy_to(tmp_path / "workspace")

@@ -1,0 +1,80 @@
+"""`assay` without its start: a process that has imported it once, and forks for every command.
+
+``python tests/flows/warm.py FOLDER`` starts a Prefect server, then reads requests from standard input, one
+JSON object a line (``arguments``, ``folder``, ``environment``, ``output``, ``errors``), runs the console
+script's own ``main`` in a child, and answers with its exit code. Six seconds of imports are saved a command;
+what a test wants of the start itself, it gets from the real console script.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from infra.embedded import prefect_server
+from infra.settings import Settings, settings
+
+IMPORTED = (
+    "great_expectations",
+    "evidently",
+    "flows.cli",
+    "flows.check",
+    "flows.replay",
+    "flows.retrain",
+    "flows.rollback",
+    "tasks.represent.drift",
+)
+
+
+def serve(folder: Path) -> None:
+    """Answer requests until standard input ends."""
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # as flows.cli sets it before prefect
+    with prefect_server(Settings(var=folder)) as server:
+        for module in IMPORTED:
+            import_module(module)
+        assert threading.active_count() == 1, threading.enumerate()  # a fork keeps no other thread
+        server.ready()
+        _say({"api": server.url})
+        for line in sys.stdin:
+            request = json.loads(line)
+            child = os.fork()
+            if child == 0:
+                _run(request)
+            _say({"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+
+
+def _run(request: dict[str, Any]) -> None:
+    """Be the command; never returns, so that the server of the parent is not stopped."""
+    from flows.cli import main
+
+    for number, name in ((1, "output"), (2, "errors")):
+        os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(request["folder"])
+    os.environ |= request["environment"]
+    settings.cache_clear()
+    sys.argv = ["assay", *request["arguments"]]
+    code: Any = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 - as the interpreter itself does
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
+
+
+def _say(answer: dict[str, Any]) -> None:
+    os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
