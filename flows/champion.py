@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from infra.settings import Settings
+from tasks.errors import SourceError
 from tasks.evidence.records import Dataset, FileRef
 from tasks.ingest.rebuild import fetch_parts
 from tasks.plan import Plan, read_locked
@@ -19,7 +20,9 @@ def champion_training_part(
 ) -> FileRef | None:
     """The training part that the champion learned from, rebuilt from its dossier's plan.
 
-    None without a champion, or where it learned from this very dataset version.
+    None without a champion, where it learned from this very dataset version, or where its sources can't be
+    had any more (an origin that holds a newer version): drift is then measured against the test part, and
+    the record says so.
     """
     present = champion(connection, plan.name)
     if present is None or present.tags.get("assay.data") == dataset.digest:
@@ -27,4 +30,7 @@ def champion_training_part(
     folder = settings.var / "champions" / plan.name / present.version
     with tempfile.TemporaryDirectory() as scratch:
         earlier = read_locked(download_dossier(connection, present.run_id, Path(scratch)))
-    return fetch_parts(earlier, folder, settings.mirror).train.file
+    try:
+        return fetch_parts(earlier, folder, settings.mirror).train.file
+    except SourceError:
+        return None

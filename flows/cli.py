@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="a folder below data/ that holds a plan.yaml")]
 
 
@@ -137,5 +139,15 @@ def main() -> None:
     try:
         app()
     except AssayError as error:
-        typer.secho(f"{type(error).__name__}: {error}", err=True, fg=typer.colors.RED)
+        _tell(error, "")
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _tell(error, "\nFree some space and start again.")
+        sys.exit(1)
+
+
+def _tell(error: Exception, remedy: str) -> None:
+    notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
+    typer.secho(f"{type(error).__name__}: {error}{notes}{remedy}", err=True, fg=typer.colors.RED)

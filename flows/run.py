@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class Run:
         dossier: the records so far.
         records: step -> what it found.
         seconds: step -> wall-clock seconds.
-        cost: what training took; no evidence.
+        cost: what training and predicting took; no evidence.
         outcome: set by the ending.
     """
 
@@ -60,7 +61,7 @@ class Run:
     dossier: Dossier
     records: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
     _outcome: Outcome | None = None
     _mark: float = field(default_factory=time.monotonic)
 
@@ -100,6 +101,11 @@ class Run:
         self._keep(step, record)
         return self.dossier.add(step, record)
 
+    def add_costly(self, step: str, record: R, cost: Mapping[str, float]) -> R:
+        """Record a step whose cost is filed beside its duration."""
+        self.cost.update(cost)
+        return self.add(step, record)
+
     def require(self, step: str, record: C) -> C:
         """Record what a check found; a problem ends the run as Refused."""
         self._keep(step, record)
@@ -108,7 +114,7 @@ class Run:
     def finish(self, ending: Ending, message: str) -> None:
         """File the ending in the dossier and in MLflow, and say where to look next."""
         self.add("ending", Filed(ending=ending, message=message))
-        timings = {"seconds": self.seconds, "cost": dict(self.cost)}
+        timings = {"seconds": self.seconds, "cost": self.cost}
         content = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **timings}
         write_atomically(self.folder / "timings.json", json.dumps(content, indent=1).encode() + b"\n")
         tags = {**self.tags, "assay.dossier_head": self.dossier.head}
@@ -155,7 +161,7 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
     with FileLock(locks / f"{plan.name}.run.lock"):
         file_crashed_runs(connection)
         folder = settings.var / "dossiers" / plan.name
-        tags = {"assay.prefect_run": str(flow_run.id or "")}
+        tags = {"assay.prefect_run": str(flow_run.id or ""), "assay.prefect_url": _prefect_url(settings)}
         run_id = runs.start(connection, plan.name, folder, tags, plan.operations.registry.experiment)
         run = Run(plan, settings, connection, run_id, Dossier(folder / run_id))
         try:
@@ -165,8 +171,23 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
         except Refusal as refusal:
             run.finish(Ending.REFUSED, str(refusal))
         except BaseException as error:
-            run.finish(Ending.CRASHED, f"{type(error).__name__}: {error}")
+            _file_crash(run, error)
             raise
+
+
+def _file_crash(run: Run, error: BaseException) -> None:
+    """File a crash; where that fails too (a full disk), the next start does it; the first error counts."""
+    try:
+        run.finish(Ending.CRASHED, f"{type(error).__name__}: {error}")
+    except (OSError, AssayError) as another:
+        error.add_note(f"The crash could not be filed ({another}); the next start files it.")
+
+
+def _prefect_url(settings: Settings) -> str:
+    """Where the flow run is looked at: on the server that runs it, or in `assay ui` of this folder."""
+    own = f"http://{settings.ui_host}:{settings.prefect_port}"
+    known = os.environ.get("PREFECT_UI_URL") or own
+    return f"{known.rstrip('/')}/runs/flow-run/{flow_run.id}"
 
 
 @contextmanager

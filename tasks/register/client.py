@@ -22,6 +22,7 @@ from tasks.errors import RegistryError
 
 SQLITE_WAIT = 5.0  # seconds for another writer to finish
 PROBE_WAIT = (3.0, 10.0)  # seconds to connect, seconds to the answer
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else the page opens on prompts and traces
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 POOL = re.compile(r"HTTPS?ConnectionPool\(.*?\): Max retries exceeded with url: \S+ ")
 NOT_ALLOWED = ("UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED")
@@ -82,7 +83,7 @@ class Connection:
         if location is not None and (folder := _local_folder(location)) is not None:
             folder.mkdir(parents=True, exist_ok=True)
         try:
-            return str(self.client.create_experiment(name, artifact_location=location))
+            return str(self.client.create_experiment(name, artifact_location=location, tags=KIND))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

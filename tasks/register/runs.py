@@ -157,13 +157,20 @@ def upload_folder(connection: Connection, run_id: str, folder: Path, artifact_pa
 
 
 def end(connection: Connection, run_id: str, ending: str, *, finished: bool) -> None:
-    """Close the run with its ending (Registered, Refused ...); ``finished`` is False for Crashed.
+    """Close the run with its ending (Registered, Refused ...), which its name then begins with.
+
+    ``finished`` is False for Crashed. The tags that tell whether its process lives are taken off.
 
     Raises:
         RegistryError: when MLflow can't.
     """
     with connection.doing(f"close run {run_id} as {ending}") as client:
-        client.set_tag(run_id, "assay.ending", ending)
+        tags = client.get_run(run_id).data.tags
+        name = f"{ending}: {tags['mlflow.runName'].removeprefix(f'{ending}: ')}"
+        client.log_batch(run_id, tags=[RunTag("assay.ending", ending), RunTag("mlflow.runName", name)])
+        for tag in PROCESS_TAGS:
+            if tag in tags:
+                client.delete_tag(run_id, tag)
         client.set_terminated(run_id, "FINISHED" if finished else "FAILED")
 
 
