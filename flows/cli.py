@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -130,6 +131,7 @@ def _quieten() -> None:
     """Leave the terminal to the run's own lines; what libraries log stays in Prefect."""
     for name in ("dvc", "great_expectations", "evidently", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it raises what it logs
 
 
 def main() -> None:
@@ -144,7 +146,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        _tell(error, "\nFree some space and start again.")
+        _tell(error, f"\nFree some space on the disk of {Path.cwd()} and start again.")
         sys.exit(1)
 
 
