@@ -1,0 +1,589 @@
+"""Check an Assay dossier without Assay: `python independent_verifier.py DOSSIER_FOLDER`.
+
+Written from docs/evidence_format.md alone; needs numpy and scipy and imports nothing of the project, so
+that a mistake there is not repeated here. Prints one line a check. Exit: 0 everything agrees, 3 something
+differs (each difference is named), 4 everything agrees and some verdict is INCONCLUSIVE, 2 bad usage.
+
+The last record has no record after it to vouch for it: compare the head that is printed with the tag
+`assay.dossier_head` of the model version.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import permutations, product
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betainc, gammaln, xlog1py, xlogy
+from scipy.stats import beta, binom
+
+Floats = NDArray[np.float64]
+RATES = {
+    "demographic_parity": ["selection_rate"],
+    "equal_opportunity": ["tpr"],
+    "equalized_odds": ["tpr", "fpr"],
+    "predictive_parity": ["ppv"],
+    "accuracy": ["accuracy"],
+}
+VOUCHED = {
+    "plan": {"plan.json"},
+    "environment": {"environment.json"},
+    "freeze": {"model/weights.safetensors", "model/model.json"},
+    "opening": {"predictions.csv", "cube.json"},
+}
+ORDER = ["plan", "environment", "data", "validation", "representativeness", "freeze", "opening", "verdicts"]
+ORDER += ["registration", "ending"]
+EQUAL = 1e-9  # two computations of one float
+TIE = 1e-7  # outcomes this near the observed statistic count as ties
+
+
+class UnreadableError(Exception):
+    """The dossier can't be read as the page describes it."""
+
+
+@dataclass
+class Checks:
+    """The differences found so far; prints each check as it is made."""
+
+    differences: list[str] = field(default_factory=list)
+
+    def same(self, what: str, found: object, expected: object) -> None:
+        """Compare, floats within rounding; a difference names both sides."""
+        self.none(what, "" if agree(found, expected) else f"found {found!r}, expected {expected!r}")
+
+    def none(self, what: str, broken: object) -> None:
+        """Note a check that holds when nothing is ``broken`` (an empty string or collection)."""
+        say(f"DIFFERENT  {what}: {broken}" if broken else f"ok         {what}")
+        if broken:
+            self.differences.append(what)
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    sys.stdout.write(line + "\n")
+
+
+def agree(found: object, expected: object) -> bool:
+    """Whether two values are one, floats up to rounding."""
+    if isinstance(found, float) and isinstance(expected, int | float):
+        return math.isclose(found, expected, rel_tol=EQUAL, abs_tol=EQUAL)
+    if isinstance(found, list | tuple) and isinstance(expected, list | tuple):
+        return len(found) == len(expected) and all(map(agree, found, expected))
+    return found == expected
+
+
+# Files and records
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_json(data: bytes, what: str) -> Any:
+    def refuse(literal: str) -> NoReturn:
+        raise ValueError(f"{literal} is no number")
+
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except ValueError as error:
+        raise UnreadableError(f"{what} is no JSON: {error}") from None
+
+
+def compact_digest(block: object) -> str:
+    return sha256(json.dumps(block, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def check_chain(folder: Path, checks: Checks) -> list[dict[str, Any]]:
+    """The records in order; checks places, digests and names."""
+    paths = sorted((folder / "records").glob("*.json"))
+    if not paths:
+        raise UnreadableError(f"no records in {folder}/records")
+    records, previous = [], "0" * 64
+    for place, path in enumerate(paths):
+        data = path.read_bytes()
+        record = read_json(data, path.name)
+        records.append(record)
+        what = f"record {path.name}"
+        checks.same(f"{what} names its place and step", path.name, f"{place:02d}-{record['step']}.json")
+        checks.same(f"{what} has its index", record["index"], place)
+        checks.same(f"{what} has the schema", record["schema_version"], "assay.record/1")
+        checks.same(f"{what} follows the record before (previous)", record["previous"], previous)
+        previous = sha256(data)
+    say(f"head       {previous} (compare with the tag assay.dossier_head)")
+    return records
+
+
+def check_files(folder: Path, records: list[dict[str, Any]], checks: Checks) -> None:
+    """Every vouched file has its digest, and what must be vouched for is."""
+    for record in records:
+        step = record["step"]
+        for file in record["files"]:
+            path = (folder / file["path"]).resolve()
+            what = f"file {file['path']} vouched for by {step}"
+            if path.is_relative_to(folder.resolve()) and path.is_file():
+                data = path.read_bytes()
+                checks.same(what, [sha256(data), len(data)], [file["sha256"], file["bytes"]])
+            else:
+                checks.none(what, "not in the dossier")
+        if step in VOUCHED:
+            missing = VOUCHED[step] - {file["path"] for file in record["files"]}
+            checks.none(f"{step} vouches for its files", missing and f"not for {sorted(missing)}")
+
+
+def check_order(records: list[dict[str, Any]], checks: Checks) -> None:
+    """`plan` first, `freeze` before `opening` before `verdicts`, `ending` last."""
+    steps = [record["step"] for record in records]
+    checks.none("every step is known", sorted(set(steps) - set(ORDER)))
+    known = [step for step in steps if step in ORDER]
+    checks.same("steps are in order", known, sorted(known, key=ORDER.index))
+    checks.same("the first step", steps[0], "plan")
+    checks.same("the last step", steps[-1], "ending")
+    repeated = [step for step in set(steps) - {"ending"} if steps.count(step) > 1]
+    checks.none("every step but the ending is there once", repeated)
+    for first, second in (("freeze", "opening"), ("opening", "verdicts"), ("verdicts", "registration")):
+        if second in steps:
+            before = first in steps[: steps.index(second)]
+            checks.none(f"{first} precedes {second}", "" if before else f"found {steps}")
+
+
+def check_plan(plan: dict[str, Any], body: dict[str, Any], checks: Checks) -> None:
+    """The digests of the plan's blocks, and that only the recipe was overridden."""
+    for block in ("judgement", "recipe", "operations"):
+        checks.same(f"digest of the plan's {block}", compact_digest(plan[block]), body["digests"][block])
+    locked = [change for change in body["changes"] if not change.startswith("recipe.")]
+    checks.none("only the recipe was overridden", locked)
+
+
+# Predictions and cube
+
+
+@dataclass(frozen=True)
+class Cube:
+    """The counts: one axis per protected attribute, then true class, then predicted class."""
+
+    names: list[str]
+    levels: list[list[str]]
+    labels: list[str]
+    positive: int
+    counts: NDArray[np.int64]
+
+    def groups(self, attribute: str) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Name and (true, predicted) table of each group of an attribute or crossing."""
+        axes = [self.names.index(name) for name in re.split(r"\s+x\s+", attribute.strip())]
+        rest = tuple(axis for axis in range(len(self.names)) if axis not in axes)
+        kept = self.counts.sum(axis=rest) if rest else self.counts
+        kept = np.moveaxis(kept, list(np.argsort(np.argsort(axes))), range(len(axes)))
+        for place in product(*(range(len(self.levels[axis])) for axis in axes)):
+            yield " x ".join(self.levels[a][i] for a, i in zip(axes, place, strict=True)), kept[place]
+
+    def rate(self, name: str, table: NDArray[np.int64]) -> tuple[int, int]:
+        """Events and denominator of a rate of one group's table."""
+        p = self.positive
+        hit, true, predicted = table[p, p], table[p].sum(), table[:, p].sum()
+        n = table.sum()
+        events, size = {
+            "selection_rate": (predicted, n),
+            "tpr": (hit, true),
+            "fpr": (predicted - hit, n - true),
+            "ppv": (hit, predicted),
+            "accuracy": (np.trace(table), n),
+        }[name]
+        return int(events), int(size)
+
+
+def read_cube(raw: dict[str, Any], checks: Checks) -> Cube:
+    names, levels = [axis["name"] for axis in raw["axes"]], [axis["levels"] for axis in raw["axes"]]
+    shape = (*map(len, levels), len(raw["labels"]), len(raw["labels"]))
+    counts = np.array(raw["counts"])
+    checks.same("cube: schema and shape", [raw["schema"], counts.shape], [1, shape])
+    whole = counts.dtype.kind == "i" and bool((counts >= 0).all())
+    checks.none("cube: counts are whole and not negative", "" if whole else "others found")
+    if counts.shape != shape or not whole:
+        raise UnreadableError("cube.json has no usable counts")
+    positive = raw["labels"].index(raw["positive"]) if raw["positive"] else 0  # none: accuracy alone
+    return Cube(names, levels, raw["labels"], positive, counts)
+
+
+def check_predictions(text: str, cube: Cube, raw: dict[str, Any], checks: Checks) -> None:
+    """predictions.csv by itself, and against the cube's margins and score bins."""
+    header, *lines = list(csv.reader(io.StringIO(text)))
+    checks.same("predictions: header", header, ["row_id", "row_digest", "score", "prediction"])
+    misplaced = [line[0] for i, line in enumerate(lines) if line[0] != str(i)]
+    checks.none("predictions: row_id counts from 0", misplaced[:5])
+    odd = [line[1] for line in lines if not re.fullmatch("[0-9a-f]{16}", line[1])]
+    checks.none("predictions: row_digest is 16 hex digits", odd[:5])
+    scores = np.array([line[2] for line in lines], dtype=np.float32)
+    long = [line[2] for line, score in zip(lines, scores, strict=True) if line[2] != str(score)]
+    checks.none("predictions: score is the shortest decimal of a 32-bit float", long[:5])
+    checks.none(
+        "predictions: every score is a probability", scores[~((scores >= 0) & (scores <= 1))].tolist()
+    )
+    checks.same("cube: total = lines of predictions.csv", int(cube.counts.sum()), len(lines))
+    by_class = cube.counts.reshape(-1, len(cube.labels)).sum(axis=0).tolist()
+    counted = dict(Counter(line[3] for line in lines))
+    margin = {label: n for label, n in zip(cube.labels, by_class, strict=True) if n}
+    checks.same("cube: predictions by class", margin, counted)
+    if raw["score_bins"] is not None:
+        check_bins(raw["score_bins"], scores.astype(np.float64), cube, checks)
+
+
+def check_bins(raw: dict[str, Any], scores: Floats, cube: Cube, checks: Checks) -> None:
+    """The score bins against the cube's counts and against the scores."""
+    edges = raw["edges"]
+    binned = np.bincount(np.searchsorted(edges, scores, side="right"), minlength=len(edges) + 1).tolist()
+    for name in cube.names:
+        bins = raw["counts"][name]
+        margin = {level: table.sum(axis=1).tolist() for level, table in cube.groups(name)}
+        in_bins = {level: [sum(bins[level][label]) for label in cube.labels] for level in bins}
+        checks.same(f"cube: score bins of {name} against its counts", in_bins, margin)
+        total = np.sum([bins[level][label] for level in bins for label in cube.labels], axis=0).tolist()
+        checks.same(f"cube: score bins of {name} against the scores", total, binned)
+
+
+def check_opening(body: dict[str, Any], cube: Cube, checks: Checks) -> None:
+    checks.same("opening: rows", body["rows"], int(cube.counts.sum()))
+    for entry in body["performance"]:
+        if entry["name"] == "accuracy":
+            right = int(np.trace(cube.counts.reshape(-1, *cube.counts.shape[-2:]).sum(axis=0)))
+            checks.same("opening: accuracy", entry["value"], right / int(cube.counts.sum()))
+
+
+# Intervals and tests of two binomials
+
+
+def clopper_pearson(x: int, n: int, tail: float) -> tuple[float, float]:
+    """Limits of a rate, `tail` left out on each side."""
+    low = 0.0 if x == 0 else float(beta.ppf(tail, x, n - x + 1))
+    high = 1.0 if x == n else float(beta.ppf(1 - tail, x + 1, n - x))
+    return low, high
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group in one rate: x of n, and whether it is judged."""
+
+    name: str
+    events: int
+    n: int
+    judged: bool
+
+    @property
+    def rate(self) -> float | None:
+        return self.events / self.n if self.n else None
+
+
+def difference_upper(g: Group, h: Group, level: float) -> float:
+    """MOVER's upper bound of r_g - r_h."""
+    r, s = g.events / g.n, h.events / h.n
+    u, low = clopper_pearson(g.events, g.n, level)[1], clopper_pearson(h.events, h.n, level)[0]
+    return r - s + math.hypot(u - r, s - low)
+
+
+def ratio_upper(g: Group, h: Group, level: float) -> float:
+    """MOVER's upper bound of r_g / r_h (Donner and Zou 2012); infinite when r_h may be 0."""
+    r, s = g.events / g.n, h.events / h.n
+    u, low = clopper_pearson(g.events, g.n, level)[1], clopper_pearson(h.events, h.n, level)[0]
+    if low == 0:
+        return math.inf
+    root = math.sqrt(max(0.0, (r * s) ** 2 - u * low * (2 * r - u) * (2 * s - low)))
+    return (r * s + root) / (low * (2 * s - low))
+
+
+def statistic(x1: Floats, n1: int, x2: Floats, n2: int, a: float, b: float) -> Floats:
+    """Score statistic of H0: p1 >= a + b p2; the fit is the root of the likelihood's slope, by bisection."""
+    low = np.full(np.broadcast(x1, x2).shape, max(0.0, -a / b))
+    high = np.full_like(low, min(1.0, (1 - a) / b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for _ in range(64):
+            p2 = (low + high) / 2
+            p1 = a + b * p2
+            slope = b * (x1 / p1 - (n1 - x1) / (1 - p1)) + x2 / p2 - (n2 - x2) / (1 - p2)
+            low, high = np.where(slope > 0, p2, low), np.where(slope > 0, high, p2)
+        p2 = (low + high) / 2
+        p1 = a + b * p2
+        spread = np.sqrt(np.maximum(0, p1 * (1 - p1)) / n1 + b * b * np.maximum(0, p2 * (1 - p2)) / n2)
+        gap = x1 / n1 - a - b * x2 / n2
+        return np.asarray(np.where(np.abs(gap) < 1e-15, 0.0, gap / spread))
+
+
+def exact_p(g: Group, h: Group, a: float, b: float, level: float) -> float:
+    """Chan's p-value of H0: p1 >= a + b p2, by a grid over Berger and Boos's region and then finer ones.
+
+    For each x1 the outcomes at least as far from H0 are x2 >= some k (the statistic falls with x2).
+    """
+    gamma = level / 1000
+    (l1, u1), (l2, u2) = (clopper_pearson(x.events, x.n, gamma / 4) for x in (g, h))
+    low, high = max(l2, (l1 - a) / b, 0.0), min(u2, (u1 - a) / b, 1.0)
+    if low > high:  # no point on the border: the region lies wholly on one side of it
+        return 1.0 if g.events / g.n >= a + b * h.events / h.n else gamma
+    start = float(binom.ppf(1e-14, g.n, max(0.0, a + b * low)))
+    stop = float(binom.isf(1e-14, g.n, min(1.0, a + b * high)))
+    x1 = np.arange(max(0.0, start), min(g.n, stop) + 1)
+    observed = statistic(np.array([g.events]), g.n, np.array([h.events]), h.n, a, b)[0] + TIE
+    first, last = np.zeros_like(x1), np.full_like(x1, h.n + 1)
+    while (first < last).any():
+        middle = np.floor((first + last) / 2)
+        reached = statistic(x1, g.n, np.minimum(middle, h.n), h.n, a, b) <= observed
+        first, last = np.where(reached | (first >= last), first, middle + 1), np.where(reached, middle, last)
+
+    ways = gammaln(g.n + 1) - gammaln(x1 + 1) - gammaln(g.n - x1 + 1)
+
+    def tail(p2: Floats) -> Floats:
+        p1 = np.clip(a + b * p2, 0, 1)[:, np.newaxis]
+        chance = np.exp(ways + xlogy(x1, p1) + xlog1py(g.n - x1, -p1))
+        inner = np.clip(first, 1, h.n)
+        beyond = np.asarray(betainc(inner, h.n - inner + 1, p2[:, np.newaxis]))
+        beyond = np.where(first <= 0, 1.0, np.where(first > h.n, 0.0, beyond))
+        return np.asarray((chance * beyond).sum(axis=1))
+
+    for _ in range(4):
+        grid = np.linspace(low, high, 301)
+        values = tail(grid)
+        if not level / 2 < values.max() <= level:
+            break  # far enough from the level to decide
+        best, step = grid[values.argmax()], grid[1] - grid[0]
+        low, high = max(low, best - step), min(high, best + step)
+    return min(1.0, float(values.max()) + gamma)
+
+
+# Verdicts
+
+
+def bounded(g: Group, h: Group, kind: str, limit: float, level: float) -> bool:
+    """Whether the closed form keeps r_g within the limit of r_h."""
+    if kind == "ratio":
+        return ratio_upper(g, h, level) < 1 / limit
+    return difference_upper(g, h, level) < limit
+
+
+def kept(g: Group, h: Group, kind: str, limit: float, level: float) -> bool:
+    """Whether the exact test confirms it."""
+    a, b = (0.0, 1 / limit) if kind == "ratio" else (limit, 1.0)
+    return exact_p(g, h, a, b, level) <= level
+
+
+def broken(g: Group, h: Group, kind: str, limit: float, level: float) -> bool:
+    """The pair's part of FAIL: r_g above r_h by more than the limit, by both."""
+    if kind == "ratio":
+        return ratio_upper(h, g, level) < limit and exact_p(h, g, 0, limit, level) <= level
+    return difference_upper(h, g, level) < -limit and exact_p(h, g, -limit, 1, level) <= level
+
+
+def measure(rates: list[list[Group]], kind: str) -> float | None:
+    """The metric over the judged groups, the worse of its rates; None when one is undefined."""
+    found = []
+    for groups in rates:
+        known = [group.events / group.n for group in groups if group.n]
+        if len(known) < max(2, len(groups)) or (kind == "ratio" and max(known) == 0):
+            return None
+        found.append(min(known) / max(known) if kind == "ratio" else max(known) - min(known))
+    return min(found) if kind == "ratio" else max(found)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit of the plan, and every group of each of its rates."""
+
+    metric: str
+    attribute: str
+    value: float
+    alpha: float
+    comparisons: int
+    names: list[str]
+    rates: list[list[Group]]
+    rows: dict[str, int]
+
+    @property
+    def what(self) -> str:
+        return f"{self.metric} by {self.attribute}"
+
+    @property
+    def kind(self) -> str:
+        return self.metric.rsplit("_", 1)[1]
+
+    @property
+    def judged(self) -> list[list[Group]]:
+        return [[group for group in groups if group.judged] for groups in self.rates]
+
+    @property
+    def pairs(self) -> list[tuple[Group, Group]]:
+        return [pair for groups in self.judged for pair in permutations(groups, 2)]
+
+    def may_pass(self) -> bool:
+        """Whether all that is judged is defined, and enough is judged, in every rate."""
+        for groups in self.rates:
+            unjudged = [group for group in groups if not group.judged]
+            share = sum(self.rows[group.name] for group in unjudged) / max(1, sum(self.rows.values()))
+            if share > 0.05 or any(group.n >= 200 for group in unjudged) or len(groups) - len(unjudged) < 2:
+                return False
+        return all(group.n for groups in self.judged for group in groups)
+
+    def verdict(self) -> str:
+        """PASS, FAIL or INCONCLUSIVE."""
+        level = self.alpha / self.comparisons
+        defined = [(g, h) for g, h in self.pairs if g.n and h.n]
+        if any(broken(g, h, self.kind, self.value, level) for g, h in defined):
+            return "FAIL"
+        if not self.may_pass():
+            return "INCONCLUSIVE"
+        shown = all(
+            test(g, h, self.kind, self.value, self.alpha) for test in (bounded, kept) for g, h in self.pairs
+        )
+        return "PASS" if shown else "INCONCLUSIVE"
+
+
+def regroup(
+    cube: Cube, limit: dict[str, Any], record: dict[str, Any]
+) -> tuple[list[list[Group]], dict[str, int]]:
+    """Each rate's groups and all groups' rows, counted from the cube.
+
+    Which groups are judged is the record's word, as is a group without rows that the cube has no level for
+    (the training part has it); any other group that the record lacks counts as judged.
+    """
+    tables = dict(cube.groups(limit["attribute"]))
+    nothing = np.zeros((len(cube.labels), len(cube.labels)), np.int64)
+    tables |= {entry["group"]: nothing for entry in record["groups"] if entry["group"] not in tables}
+    judged = {(entry["rate_name"], entry["group"]): entry["judged"] for entry in record["groups"]}
+    names = RATES[limit["metric"].rsplit("_", 1)[0]]
+    rates = [
+        [
+            Group(name, *cube.rate(rate, table), judged.get((rate, name), True))
+            for name, table in tables.items()
+        ]
+        for rate in names
+    ]
+    return rates, {name: int(table.sum()) for name, table in tables.items()}
+
+
+def check_groups(record: dict[str, Any], limit: Limit, policy: str, checks: Checks) -> None:
+    """The recorded counts, rates and intervals; and which groups went unjudged."""
+    counted = zip(limit.names, limit.rates, strict=True)
+    expected = [[rate, g.name, g.events, g.n] for rate, groups in counted for g in groups]
+    found = [[e["rate_name"], e["group"], e["events"], e["n"]] for e in record["groups"]]
+    checks.same(f"{limit.what}: groups and their counts", sorted(found), sorted(expected))
+    for entry in record["groups"]:
+        x, n = entry["events"], entry["n"]
+        interval = [x / n, *clopper_pearson(x, n, 0.025)] if n else [None, None, None]
+        what = f"{limit.what}: {entry['rate_name']} of {entry['group']}"
+        checks.same(what, [entry["rate"], entry["low"], entry["high"]], interval)
+    unjudged = sorted({entry["group"] for entry in record["groups"] if not entry["judged"]})
+    checks.same(f"{limit.what}: groups not judged", sorted(record["not_judged"]), unjudged)
+    if policy == "inconclusive":
+        checks.none(f"{limit.what}: the plan judges every group", unjudged)
+
+
+def check_bounds(record: dict[str, Any], limit: Limit, checks: Checks) -> None:
+    """That the recorded bounds carry the verdict, and for PASS are the closed form's."""
+    low, high, bound = record["low"], record["high"], limit.value
+    worse, better = (low, high) if limit.kind == "ratio" else (high, low)
+    if record["verdict"] == "PASS":
+        uppers = [ratio_upper if limit.kind == "ratio" else difference_upper] * len(limit.pairs)
+        closed = max(f(g, h, limit.alpha) for f, (g, h) in zip(uppers, limit.pairs, strict=True))
+        checks.same(f"{limit.what}: bound", worse, 1 / closed if limit.kind == "ratio" else min(closed, 1.0))
+    if record["verdict"] == "FAIL":
+        beyond = better < bound if limit.kind == "ratio" else better > bound
+        checks.none(f"{limit.what}: bound", "" if beyond else f"FAIL, but {better} is not beyond {bound}")
+
+
+def check_verdict(record: dict[str, Any], limit: Limit, policy: str, checks: Checks) -> str:
+    """One verdict record against the plan's limit and the cube; returns the verdict reached here."""
+    planned = [limit.value, limit.alpha, limit.comparisons]
+    found = [record["limit"], record["alpha"], record["comparisons"]]
+    checks.same(f"{limit.what}: limit, alpha and comparisons", found, planned)
+    check_groups(record, limit, policy, checks)
+    checks.same(f"{limit.what}: measurement", record["measurement"], measure(limit.judged, limit.kind))
+    if record["worst"] is not None:
+        rate, *pair = record["worst"]
+        sizes = {g.name: g.n for g in limit.judged[limit.names.index(rate)]}
+        checks.same(
+            f"{limit.what}: n of the pair that decides", record["n"], sum(sizes[name] for name in pair)
+        )
+    check_bounds(record, limit, checks)
+    reached = limit.verdict()
+    checks.same(f"{limit.what}: verdict {reached}", record["verdict"], reached)
+    return reached
+
+
+def check_verdicts(body: dict[str, Any], plan: dict[str, Any], cube: Cube, checks: Checks) -> list[str]:
+    """Every limit of the plan; returns the verdicts reached here."""
+    judgement, records = plan["judgement"], body["judged"]
+    limits = judgement["limits"]
+    planned = [[limit["metric"], limit["attribute"]] for limit in limits]
+    found = [[record["metric"], record["attribute"]] for record in records]
+    checks.same("one verdict a limit, in the plan's order", found, planned)
+    if found != planned:
+        return ["INCONCLUSIVE"]
+    counted = [regroup(cube, limit, record) for limit, record in zip(limits, records, strict=True)]
+    sizes = [sum(group.judged for group in groups) for rates, _ in counted for groups in rates]
+    comparisons = max(1, sum(k * (k - 1) for k in sizes))
+    verdicts = []
+    for (rates, rows), record, limit in zip(counted, records, limits, strict=True):
+        names = RATES[limit["metric"].rsplit("_", 1)[0]]
+        head = (limit["metric"], limit["attribute"], limit["limit"], judgement["alpha"], comparisons)
+        here = Limit(*head, names, rates, rows)
+        verdicts.append(check_verdict(record, here, judgement["too_small"]["policy"], checks))
+    return verdicts
+
+
+def check_ending(found: str, verdicts: list[str], checks: Checks) -> None:
+    """FAIL ends Refused, else INCONCLUSIVE Undecided, else Registered; a crash may end any run."""
+    if not verdicts:
+        wrong = "" if found in ("Refused", "Crashed") else f"{found} without a verdict"
+        checks.none("a run without verdicts ends Refused or Crashed", wrong)
+    elif found != "Crashed":
+        undecided = "Undecided" if "INCONCLUSIVE" in verdicts else "Registered"
+        follows = "Refused" if "FAIL" in verdicts else undecided
+        checks.same(f"the ending {follows} follows from the verdicts", found, follows)
+
+
+def verify(folder: Path, checks: Checks) -> list[str]:
+    """Make every check; returns the verdicts reached here."""
+    records = check_chain(folder, checks)
+    check_files(folder, records, checks)
+    check_order(records, checks)
+    bodies = {record["step"]: record["body"] for record in records}  # the last `ending` counts
+    plan = read_json((folder / "plan.json").read_bytes(), "plan.json")
+    check_plan(plan, bodies["plan"], checks)
+    verdicts: list[str] = []
+    if "opening" in bodies:
+        raw = read_json((folder / "cube.json").read_bytes(), "cube.json")
+        cube = read_cube(raw, checks)
+        check_predictions((folder / "predictions.csv").read_text(encoding="utf-8"), cube, raw, checks)
+        check_opening(bodies["opening"], cube, checks)
+        if "verdicts" in bodies:
+            verdicts = check_verdicts(bodies["verdicts"], plan, cube, checks)
+    check_ending(bodies["ending"]["ending"], verdicts, checks)
+    return verdicts
+
+
+def main(arguments: list[str]) -> int:
+    """Verify the dossier named on the command line; returns the exit code."""
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        say(str(__doc__))
+        return 2
+    checks, verdicts = Checks(), []
+    try:
+        verdicts = verify(Path(arguments[0]), checks)
+    except (UnreadableError, OSError, LookupError, TypeError, ValueError) as error:
+        checks.none("the dossier reads as the page describes it", f"{type(error).__name__}: {error}")
+    if checks.differences:
+        say(f"\n{len(checks.differences)} differences: " + "; ".join(checks.differences))
+        return 3
+    say("\neverything agrees")
+    return 4 if "INCONCLUSIVE" in verdicts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

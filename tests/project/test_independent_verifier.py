@@ -1,0 +1,443 @@
+"""A verifier that shares no code with us reaches our verdicts, and names what was tampered with."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ConfigDict
+
+from tasks.evaluate.evaluate import count_labels, evaluate, quantile_edges
+from tasks.evidence.digest import digest_file
+from tasks.evidence.dossier import Dossier
+from tasks.evidence.records import Record
+from tasks.fairness import Cube, judge
+from tasks.fairness.metrics import METRICS
+from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.plan import lock
+from tasks.plan.load import parse_plan, read_document
+
+PROJECT = Path(__file__).parents[2]
+PROGRAM = Path(__file__).with_name("independent_verifier.py")
+DIFFERS, UNDECIDED = 3, 4
+CATEGORY = {"type": "category"}
+SEEDS = range(8)
+ENDINGS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
+
+
+class Found(Record):
+    """What a step found, of any form."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+def _load_main() -> Callable[[list[str]], int]:
+    spec = importlib.util.spec_from_file_location("independent_verifier", PROGRAM)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    main: Callable[[list[str]], int] = module.main
+    return main
+
+
+verify = _load_main()
+
+
+def rows(labels: dict[tuple[str, str], tuple[int, float, float, float]], seed: int) -> pl.DataFrame:
+    """Rows of groups (a, b) -> (rows, share of positives, TPR, FPR), with scores to match."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for (a, b), (n, base, tpr, fpr) in labels.items():
+        label = rng.random(n) < base
+        chosen = rng.random(n) < np.where(label, tpr, fpr)
+        score = (rng.random(n) + chosen).astype(np.float32) / 2
+        columns = {"label": np.where(label, "yes", "no"), "prediction": np.where(chosen, "yes", "no")}
+        frames.append(pl.DataFrame({"a": [a] * n, "b": [b] * n, "score": score, **columns}))
+    return pl.concat(frames)
+
+
+def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[Any], **more: Any) -> Verdicts:
+    """A whole dossier without a training run."""
+    document = read_document(PROJECT / "data/adult/plan.yaml")
+    document["judgement"] = {
+        "data": {
+            "kind": "tabular",
+            "sources": [{"name": "a.csv", "sha256": "0" * 64, "origins": ["file:a.csv"]}],
+            "format": {"type": "csv"},
+            "columns": {"a": CATEGORY, "b": CATEGORY},
+            "label": {"column": "y", "values": ["no", "yes"], "positive": "yes"},
+        },
+        "test_set": {"fraction": 0.5},
+        "protected": {"a": {"column": "a"}, "b": {"column": "b"}},
+        "expectations": {"minimum_rows": {"train": 1}},
+        "performance": [{"metric": "accuracy", "minimum": 0.5}],
+        "limits": limits,
+        **more,
+    }
+    document["recipe"]["mitigation"] = []
+    plan = parse_plan("adult", document, where="a test")
+    dossier, judgement = Dossier(folder), plan.judgement
+    dossier.add("plan", lock(plan, [], PROJECT / "data", folder))
+    (folder / "environment.json").write_text("{}")
+    dossier.add("environment", Found())
+    (folder / "model").mkdir()
+    for name in ("weights.safetensors", "model.json"):
+        (folder / "model" / name).write_text(name)
+    dossier.add("freeze", Found())
+    ids = pl.int_range(len(test), eager=True)
+    digests = pl.Series([f"{i:016x}" for i in range(len(test))])
+    predictions = test.select("score", "prediction", row_id=ids, row_digest=digests)
+    edges = quantile_edges(test["score"].to_list(), 10)
+    dossier.add("opening", evaluate(predictions, test.select("a", "b", "label"), judgement, edges, folder))
+    cube = Cube.from_json((folder / "cube.json").read_bytes())
+    judged = judge(
+        cube, judgement.limits, judgement.alpha, judgement.too_small, count_labels(train, judgement)
+    )
+    verdicts = dossier.add("verdicts", Verdicts(judged=tuple(judged)))
+    dossier.add("ending", Found(ending=ENDINGS[verdicts.verdict], message=verdicts.summary))
+    return verdicts
+
+
+def agreed(folder: Path, verdicts: Verdicts, capsys: pytest.CaptureFixture[str]) -> None:
+    """The verifier reaches every verdict by itself."""
+    code = verify([str(folder)])
+    printed = capsys.readouterr().out
+    assert "DIFFERENT" not in printed, [line for line in printed.splitlines() if line.startswith("DIFF")]
+    assert code == (UNDECIDED if any(one.verdict is Verdict.INCONCLUSIVE for one in verdicts.judged) else 0)
+    for one in verdicts.judged:
+        assert f"{one.metric} by {one.attribute}: verdict {one.verdict}\n" in printed
+
+
+def scenario(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, list[dict[str, Any]], dict[str, Any]]:
+    """Random groups, some tiny, some never selected; limits about as large as the gaps; either policy."""
+    rng = np.random.default_rng(seed)
+    size, spread = int(rng.choice([60, 400, 2500])), rng.choice([0.02, 0.1, 0.3])
+    base, tpr, fpr = rng.uniform(0.1, 0.6), rng.uniform(0.4, 0.9), rng.uniform(0.02, 0.3)
+
+    def near(rate: float) -> float:
+        return float(np.clip(rate + spread * rng.uniform(-1, 1), 0, 1))
+
+    cells = {
+        (a, b): (int(size * rng.choice([0.05, 0.5, 1, 2])) + 2, near(base), near(tpr), near(fpr))
+        for a in "FM"
+        for b in ("u", "v", "w")[: int(rng.integers(2, 4))]
+    }
+    limits = [
+        {
+            "metric": metric,
+            "attribute": str(rng.choice(["a", "b", "a x b"], p=[0.5, 0.3, 0.2])),
+            "limit": round(float(rng.uniform(0.5, 0.95) if "ratio" in metric else rng.uniform(0.03, 0.4)), 3),
+        }
+        for metric in METRICS
+    ]
+    policy = {
+        "policy": str(rng.choice(["report", "inconclusive"])),
+        "smallest_denominator": int(rng.integers(10, 200)),
+    }
+    return rows(cells, seed), rows(cells, seed + 1000), limits, {"too_small": policy, "alpha": 0.05}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_dossiers_get_the_same_verdicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seed: int
+) -> None:
+    test, train, limits, more = scenario(seed)
+    verdicts = write(tmp_path / "run", test, train, limits, **more)
+    assert [one.metric for one in verdicts.judged] == list(METRICS)
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+def alike(n: int, **groups: tuple[int, float, float, float]) -> pl.DataFrame:
+    """Two large groups with nearly the same rates, and others."""
+    even = {("F", "u"): (n, 0.4, 0.8, 0.1), ("M", "v"): (n, 0.4, 0.81, 0.1)}
+    return rows(even | {(name, "v"): cell for name, cell in groups.items()}, seed=7)
+
+
+def every(attribute: str, **limits: float) -> list[dict[str, Any]]:
+    """All ten metrics of an attribute, with ``limits`` by kind."""
+    kinds = {metric: metric.rsplit("_", 1)[1] for metric in METRICS}
+    return [{"metric": m, "attribute": attribute, "limit": limits[kind]} for m, kind in kinds.items()]
+
+
+LOOSE = {"difference": 0.2, "ratio": 0.5}
+REPORT = {"too_small": {"policy": "report", "smallest_denominator": 40}}
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "more", "expected"),
+    [
+        pytest.param(alike(3000), alike(3000), {}, {"PASS"}, id="all-pass"),
+        pytest.param(
+            alike(3000, N=(300, 0.0, 0.5, 0.1)),
+            alike(3000),
+            {},
+            {"INCONCLUSIVE", "FAIL", "PASS"},
+            id="no-positives",
+        ),
+        pytest.param(
+            alike(3000, N=(300, 0.4, 0.0, 0.0)),
+            alike(3000),
+            {},
+            {"INCONCLUSIVE", "FAIL", "PASS"},
+            id="never-selected",
+        ),
+        pytest.param(
+            alike(3000), alike(3000, N=(300, 0.4, 0.8, 0.1)), {}, {"INCONCLUSIVE"}, id="only-in-training"
+        ),
+        pytest.param(
+            alike(3000), alike(3000, N=(300, 0.4, 0.8, 0.1)), REPORT, {"INCONCLUSIVE"}, id="judged-and-absent"
+        ),
+        pytest.param(
+            alike(3000, N=(30, 0.4, 0.0, 0.0)),
+            alike(3000, N=(30, 0.4, 0.0, 0.0)),
+            REPORT,
+            {"PASS"},
+            id="too-small-is-reported",
+        ),
+        pytest.param(
+            alike(3000, N=(190, 0.4, 0.8, 0.1), K=(190, 0.4, 0.8, 0.1)),
+            alike(3000),
+            REPORT,
+            {"INCONCLUSIVE"},
+            id="too-many-rows-unjudged",
+        ),
+        pytest.param(
+            alike(6000, N=(230, 0.4, 0.8, 0.1)),
+            alike(6000),
+            REPORT,
+            {"INCONCLUSIVE", "PASS"},
+            id="unjudged-yet-large",
+        ),
+        pytest.param(alike(30), alike(30), REPORT, {"INCONCLUSIVE"}, id="no-group-is-judged"),
+    ],
+)
+def test_each_rule_is_the_same_on_both_sides(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    test: pl.DataFrame,
+    train: pl.DataFrame,
+    more: dict[str, Any],
+    expected: set[str],
+) -> None:
+    verdicts = write(tmp_path / "run", test, train, every("a", **LOOSE), **more)
+    assert {str(one.verdict) for one in verdicts.judged} == expected
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+@pytest.mark.xfail(strict=True, reason="judge() measures equalized odds from FPR when no TPR can be compared")
+def test_a_metric_is_undefined_when_one_of_its_rates_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = {("F", "u"): (2000, 0.01, 0.8, 0.1), ("M", "v"): (2000, 0.01, 0.8, 0.1)}
+    limit = [{"metric": "equalized_odds_difference", "attribute": "a", "limit": 0.2}]
+    verdicts = write(tmp_path / "run", rows(groups, 1), rows(groups, 2), limit, **REPORT)
+    assert verdicts.judged[0].not_judged == ("F", "M")
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+# Tampering: first a file alone, then by a forger who makes every digest fit again.
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> Path:
+    """A dossier whose verdicts all PASS."""
+    verdicts = write(tmp_path / "run", alike(3000), alike(3000), every("a", **LOOSE))
+    assert verdicts.verdict is Verdict.PASS
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Path:
+    """A dossier with a FAIL."""
+    limits = every("a", difference=0.2, ratio=0.9)
+    verdicts = write(tmp_path / "run", alike(3000, N=(900, 0.4, 0.1, 0.0)), alike(3000), limits)
+    assert verdicts.verdict is Verdict.FAIL
+    return tmp_path / "run"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def edit_json(path: Path, change: Callable[[Any], object]) -> None:
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+
+
+def forge(folder: Path) -> None:
+    """Make every digest of a dossier fit what is there now."""
+    plan, previous = json.loads((folder / "plan.json").read_text()), "0" * 64
+    for path in sorted((folder / "records").iterdir()):
+        record = json.loads(path.read_text())
+        record["previous"] = previous
+        for file in record["files"]:
+            file |= {
+                "sha256": digest_file(folder / file["path"]),
+                "bytes": (folder / file["path"]).stat().st_size,
+            }
+        if record["step"] == "plan":
+            for block in record["body"]["digests"]:
+                text = json.dumps(plan[block], separators=(",", ":"), ensure_ascii=False)
+                record["body"]["digests"][block] = hashlib.sha256(text.encode()).hexdigest()
+        path.write_text(json.dumps(record))
+        previous = digest_file(path)
+
+
+def differences(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What the verifier names, which must be something."""
+    assert verify([str(folder)]) == DIFFERS
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith("DIFFERENT")]
+
+
+def move_a_row(cube: Any) -> None:
+    """One right prediction of "no" becomes "yes" in the counts."""
+    cell = next(row for group in cube["counts"] for row in group if row[0][0] > 0)
+    cell[0][0] -= 1
+    cell[0][1] += 1
+
+
+def loosen(plan: Any) -> None:
+    plan["judgement"]["limits"][0]["limit"] = 0.19
+
+
+def more_rows(record: Any) -> None:
+    record["body"]["rows"] += 1
+
+
+def a_prediction(folder: Path) -> None:
+    edit(folder / "predictions.csv", ",yes\n", ",no\n")
+
+
+def a_count(folder: Path) -> None:
+    edit_json(folder / "cube.json", move_a_row)
+
+
+def a_limit(folder: Path) -> None:
+    edit_json(folder / "plan.json", loosen)
+
+
+def a_record(folder: Path) -> None:
+    edit_json(folder / "records/03-opening.json", more_rows)
+
+
+def a_weight(folder: Path) -> None:
+    (folder / "model/weights.safetensors").write_text("others")
+
+
+def a_row_less(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
+    (a_count, "file cube.json vouched for by opening", "groups and their counts"),
+    (a_limit, "file plan.json vouched for by plan", "limit, alpha and comparisons"),
+    (a_prediction, "file predictions.csv vouched for by opening", "cube: predictions by class"),
+    (a_row_less, "file predictions.csv vouched for by opening", "cube: total = lines of predictions.csv"),
+    (a_record, "record 04-verdicts.json follows the record before", "opening: rows"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "named", "_"), TAMPERED)
+def test_what_was_changed_is_named(
+    registered: Path, capsys: pytest.CaptureFixture[str], tamper: Callable[[Path], None], named: str, _: str
+) -> None:
+    tamper(registered)
+    assert any(named in line for line in differences(registered, capsys))
+
+
+@pytest.mark.parametrize(("tamper", "_", "named"), TAMPERED)
+def test_what_was_changed_is_named_though_every_digest_fits(
+    registered: Path, capsys: pytest.CaptureFixture[str], tamper: Callable[[Path], None], _: str, named: str
+) -> None:
+    tamper(registered)
+    forge(registered)
+    found = differences(registered, capsys)
+    assert any(named in line for line in found)
+    assert not any("file " in line or "follows the record" in line for line in found)
+
+
+def test_a_changed_weight_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a_weight(registered)
+    (named,) = differences(registered, capsys)
+    assert "file model/weights.safetensors vouched for by freeze" in named
+
+
+def test_a_changed_plan_block_is_named_by_its_digest(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_limit(registered)
+    assert any("digest of the plan's judgement" in line for line in differences(registered, capsys))
+
+
+def test_a_forged_verdict_and_ending_are_named(refused: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def all_pass(record: Any) -> None:
+        for one in record["body"]["judged"]:
+            one["verdict"] = "PASS"
+
+    edit_json(refused / "records/04-verdicts.json", all_pass)
+    edit(refused / "records/05-ending.json", "Refused", "Registered")
+    forge(refused)
+    found = differences(refused, capsys)
+    assert any("verdict FAIL: found 'PASS', expected 'FAIL'" in line for line in found)
+    assert any("the ending Refused follows from the verdicts" in line for line in found)
+
+
+def test_a_group_kept_from_judgement_against_the_plan_is_named(
+    refused: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hide(record: Any) -> None:
+        for group in (group for one in record["body"]["judged"] for group in one["groups"]):
+            group["judged"] = group["group"] != "N"
+
+    edit_json(refused / "records/04-verdicts.json", hide)
+    forge(refused)
+    assert any("the plan judges every group" in line for line in differences(refused, capsys))
+
+
+def test_an_opening_before_the_freeze_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = registered / "records"
+    (records / "02-freeze.json").rename(records / "aside")
+    (records / "03-opening.json").rename(records / "02-opening.json")
+    (records / "aside").rename(records / "03-freeze.json")
+    edit(records / "02-opening.json", '"index": 3', '"index": 2')
+    edit(records / "03-freeze.json", '"index": 2', '"index": 3')
+    forge(registered)
+    assert any("freeze precedes opening" in line for line in differences(registered, capsys))
+
+
+def test_a_removed_record_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (registered / "records/02-freeze.json").unlink()
+    found = differences(registered, capsys)
+    assert any("record 03-opening.json names its place" in line for line in found)
+    assert any("freeze precedes opening" in line for line in found)
+
+
+def test_it_runs_alone_and_imports_nothing_of_ours(registered: Path) -> None:
+    allowed = {*sys.stdlib_module_names, "numpy", "scipy"}
+    tree = ast.walk(ast.parse(PROGRAM.read_text(encoding="utf-8")))
+    imports = [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        name
+        for node in imports
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+    }
+    assert {str(name).split(".")[0] for name in names} <= allowed
+    command = [sys.executable, "-I", str(PROGRAM), str(registered)]
+    done = subprocess.run(command, cwd=registered, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("everything agrees\n")
+    assert subprocess.run(command[:3], capture_output=True, check=False).returncode == 2
