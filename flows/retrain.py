@@ -13,6 +13,7 @@ from flows.run import crashed_without_mlflow, open_run
 from flows.states import ended
 from flows.unchanged import unchanged
 from infra.settings import settings
+from tasks.evaluate.evaluate import CUBE, TRAINING_CUBE
 from tasks.evaluate.task import open_test_part
 from tasks.evidence.environment import describe_environment
 from tasks.fairness.task import judge_cube
@@ -50,6 +51,8 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         sample = run.require("representativeness", represent(dataset, wanted, here, folder, earlier))
         run.add_costly("freeze", *train(dataset, sample.raked, wanted, folder, run.checkpoints))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
-        verdicts = run.require("verdicts", judge_cube(dataset, wanted.judgement, folder))
+        verdicts = run.require(
+            "verdicts", judge_cube(folder / CUBE, folder / TRAINING_CUBE, wanted.judgement)
+        )
         run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
     return ended(run.outcome)

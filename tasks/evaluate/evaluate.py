@@ -19,6 +19,7 @@ from tasks.plan.judgement import Judgement
 
 PREDICTIONS = "predictions.csv"
 CUBE = "cube.json"
+TRAINING_CUBE = "training_cube.json"
 
 
 def evaluate(

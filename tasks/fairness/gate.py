@@ -161,7 +161,8 @@ class _Case:
 
     def _record(self, verdict: Verdict, pairs: list[Pair], worst: Pair | None, reasons: list[str]) -> Judged:
         sign = self.scale.sign
-        undefined = any(groups.undefined for groups in self.tables)
+        # A metric of two rates is undefined where one of them can't be compared, whatever the other says.
+        undefined = any(groups.undefined or not _compared(groups, pairs) for groups in self.tables)
         values = [pair.value for pair in pairs if not np.isnan(pair.value)]
         measured = None if undefined or not values else max(values, key=lambda value: value * sign)
         outer = (
@@ -190,3 +191,8 @@ class _Case:
             not_judged=tuple(dict.fromkeys(name for groups in self.tables for name in groups.not_judged)),
             sentence=view.sentence(verdict, measured, (low, high), worst, settles),
         )
+
+
+def _compared(groups: Groups, pairs: Sequence[Pair]) -> bool:
+    """Whether some pair of these groups has a defined value."""
+    return any(pair.groups is groups and not np.isnan(pair.value) for pair in pairs)

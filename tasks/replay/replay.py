@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from pydantic import ValidationError
 
-from tasks.errors import EvidenceError
-from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
+from tasks.errors import AssayError, EvidenceError
+from tasks.evaluate.evaluate import TRAINING_CUBE, count_labels, count_predictions, estimate
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
@@ -27,6 +26,9 @@ from tasks.replay.differences import changed_cells, changed_rows, changed_values
 from tasks.replay.records import Replayed
 
 SCORE_TOLERANCE = 1e-6  # another processor may round the last bits of a score; the class must be equal
+
+UNUSABLE = (AssayError, OSError, ValueError, KeyError, RuntimeError)
+"""What reading a file that was tampered with, or removed, may raise."""
 
 
 @dataclass
@@ -81,18 +83,28 @@ class Replay:
         return any(entry.step == step for entry in self.entries)
 
     def run(self, dataset: Dataset) -> Replayed:
-        """Rebuild every number from the weights and the pinned rows."""
+        """Rebuild every number from the weights and the pinned rows, as far as the files let it."""
+        try:
+            judged = self._rebuild(dataset)
+        except UNUSABLE as error:
+            self.note("rebuilding", [f"not possible from these files: {error}"], "")
+            judged = ()
+        return Replayed(checked=tuple(self.checked), mismatches=tuple(self.mismatches), judged=judged)
+
+    def _rebuild(self, dataset: Dataset) -> tuple[Judged, ...]:
         judgement = self.plan.judgement
         frame = read_part(dataset, "test", judgement)
         described = kind_of(judgement).describe(frame, judgement)
         self._compare_data(dataset)
-        predictions = self._predict(frame)
+        predictor = Predictor.load(self.folder / "model")
+        predictions = predict_part(predictor, frame, judgement)
         recorded = read_predictions(self.folder / "predictions.csv")
         rows = changed_rows(recorded, predictions, SCORE_TOLERANCE)
         self.note("predictions", rows, f"{len(predictions)} rows predicted again, each the same")
-        edges = Predictor.load(self.folder / "model").rule.score_edges
         # Equal rows may differ in a score's last bits: then the bins are those of the scores on record.
-        cube = count_predictions(predictions if rows else recorded, described, judgement, edges)
+        cube = count_predictions(
+            predictions if rows else recorded, described, judgement, predictor.rule.score_edges
+        )
         filed = Cube.from_json((self.folder / "cube.json").read_bytes())
         self.note("cube", changed_cells(filed, cube), f"{cube.counts.size} cells recounted")
         performance = [
@@ -103,13 +115,13 @@ class Replay:
             changed_values(self.body("opening")["performance"], performance),
             "accuracy and AUC recomputed",
         )
-        training = read_part(dataset, "train", judgement)
-        judged = self._judge(cube, count_labels(kind_of(judgement).describe(training, judgement), judgement))
+        training = count_labels(
+            kind_of(judgement).describe(read_part(dataset, "train", judgement), judgement), judgement
+        )
+        counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
+        self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
+        judged = self._judge(cube, training)
         return Replayed(checked=tuple(self.checked), mismatches=tuple(self.mismatches), judged=judged)
-
-    def _predict(self, frame: pl.DataFrame) -> pl.DataFrame:
-        predictor = Predictor.load(self.folder / "model")
-        return predict_part(predictor, frame, self.plan.judgement)
 
     def _compare_data(self, dataset: Dataset) -> None:
         recorded = self.body("data")

@@ -8,7 +8,8 @@ import polars as pl
 from prefect import task
 
 from tasks.errors import SourceAltered
-from tasks.evidence.digest import digest_file
+from tasks.evaluate.evaluate import TRAINING_CUBE, count_labels
+from tasks.evidence.digest import digest_file, write_atomically
 from tasks.evidence.records import Dataset, FileRef
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.parts import read_part
@@ -36,6 +37,8 @@ def represent(
     """
     train = read_part(dataset, "train", plan.judgement)
     described = kind_of(plan.judgement).describe(train, plan.judgement)
+    # Filed before training: from it the gate settles which groups are judged.
+    write_atomically(folder / TRAINING_CUBE, count_labels(described, plan.judgement).to_json())
     inputs = list(plan.judgement.data.columns)
     if champion is None:
         before, against = read_part(dataset, "test", plan.judgement), "the test part"

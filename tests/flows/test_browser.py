@@ -13,6 +13,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from infra.processes import answers, free_port, running
 from tests.conftest import missing
+
 from .conftest import SCRIPT, Workspace, body
 
 pytestmark = pytest.mark.browser
