@@ -77,7 +77,7 @@ def representation(sample: Represented) -> Figure:
     axes.set_xticks([], minor=True)
     axes.set_yticks(positions, labels)
     axes.set_ylim(row + 0.7, 0.3)
-    axes.set_xlabel("share in the training part / share in the reference population (95% interval)")
+    axes.set_xlabel("share in training / share in population (95% interval)")
     axes.set_title("Representation of the training part", loc="left")
     figure.legend(loc="outside lower right", ncols=3, fontsize=9)
     return figure

@@ -146,6 +146,8 @@ def _found(details: Mapping[str, Any], raw: pl.DataFrame, judgement: Judgement) 
         found = f"{len(set(raw.columns) - {ROW_ID, ROW_DIGEST})} columns"
     elif observed is None:
         found = "each of them"
+    elif isinstance(observed, float):  # Great Expectations tells the share of rows that stand alone
+        found = f"{1 - observed:.2%} of rows"
     else:
         found = f"{observed:.6g}"
     return found
