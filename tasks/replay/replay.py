@@ -120,8 +120,7 @@ class Replay:
         )
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
-        judged = self._judge(cube, training)
-        return Replayed(checked=tuple(self.checked), mismatches=tuple(self.mismatches), judged=judged)
+        return self._judge(cube, training)
 
     def _compare_data(self, dataset: Dataset) -> None:
         recorded = self.body("data")
