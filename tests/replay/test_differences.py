@@ -1,0 +1,62 @@
+"""Differences are named to the row, the cell and the key, and equal things are equal."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from tasks.replay.differences import SHOWN, changed_rows, changed_values
+
+ROWS = pl.DataFrame(
+    {
+        "row_id": [0, 1, 2],
+        "row_digest": ["a", "b", "c"],
+        "score": [0.1, 0.5, 0.9],
+        "prediction": ["no", "no", "yes"],
+    }
+)
+
+
+def test_equal_rows_and_last_bits_of_a_score_are_no_difference() -> None:
+    assert changed_rows(ROWS, ROWS, 0.0) == []
+    assert changed_rows(ROWS, ROWS.with_columns(pl.col("score") + 1e-7), 1e-6) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "sentence"),
+    [
+        ("row_digest", ["a", "x", "c"], "row 1: the row's values are not the ones that were judged"),
+        ("prediction", ["no", "yes", "yes"], "row 1: 'no' on record, 'yes' predicted again"),
+        ("score", [0.1, 0.6, 0.9], "row 1: score 0.5 on record, 0.6 predicted again"),
+    ],
+)
+def test_the_row_that_differs_is_named(column: str, values: list[object], sentence: str) -> None:
+    assert changed_rows(ROWS, ROWS.with_columns(pl.Series(column, values)), 1e-6) == [sentence]
+
+
+def test_a_score_that_is_no_number_differs() -> None:
+    found = changed_rows(ROWS, ROWS.with_columns(score=pl.Series([0.1, float("nan"), 0.9])), 1e-6)
+    assert len(found) == 1
+    assert found[0].startswith("row 1: score")
+
+
+def test_another_number_of_rows_is_told() -> None:
+    assert changed_rows(ROWS, ROWS.head(2), 0.0) == ["3 rows on record, 2 rebuilt"]
+
+
+def test_values_are_named_by_their_path() -> None:
+    recorded = {"judged": [{"low": 0.1, "worst": ["tpr", "F", "M"]}], "n": 3}
+    assert (
+        changed_values(recorded, {"judged": [{"low": 0.1 + 1e-12, "worst": ["tpr", "F", "M"]}], "n": 3}) == []
+    )
+    assert changed_values(recorded, {"judged": [{"low": 0.2, "worst": ["tpr", "F", "X"]}]}) == [
+        "judged[0].low: 0.1 on record, 0.2 rebuilt",
+        "judged[0].worst[2]: 'M' on record, 'X' rebuilt",
+        "n: 3 on record, None rebuilt",
+    ]
+
+
+def test_many_differences_are_counted() -> None:
+    found = changed_values(list(range(50)), list(range(1, 51)))
+    assert len(found) == SHOWN + 1
+    assert found[-1] == f"and {50 - SHOWN} more"
