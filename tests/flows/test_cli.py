@@ -26,7 +26,8 @@ SCHEMAS = """
 import importlib, json, sys
 from prefect.utilities.callables import parameter_schema
 flows = {name: getattr(importlib.import_module(f"flows.{name}"), name) for name in sys.argv[1:]}
-print(json.dumps({name: parameter_schema(flow.fn).model_dump()["properties"] for name, flow in flows.items()}))
+schemas = {name: parameter_schema(flow.fn).model_dump() for name, flow in flows.items()}
+print(json.dumps({name: schema["properties"] for name, schema in schemas.items()}))
 """
 FORMS = {
     "retrain": {"plan": "string", "force": "boolean", "changes": "array"},

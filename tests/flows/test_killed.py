@@ -47,7 +47,8 @@ def kill_in_training(workspace: Workspace, assay: Assay) -> None:
 def flow_state(assay: Assay, workspace: Workspace, run: int) -> dict[str, str]:
     """Prefect's state of the flow run of an MLflow run, by its place."""
     found = workspace.query(
-        "select value from tags join runs using (run_uuid) where key = 'assay.prefect_run' order by start_time"
+        "select value from tags join runs using (run_uuid) "
+        "where key = 'assay.prefect_run' order by start_time"
     )
     with urlopen(Request(f"{assay.api}/flow_runs/{found[run][0]}")) as response:  # noqa: S310 - our own server
         state: dict[str, str] = json.load(response)["state"]
