@@ -12,7 +12,7 @@ from flows.outcome import Ending
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
 from tasks.register.client import Connection
-from tasks.register.runs import CrashedRun, file_crashed
+from tasks.register.runs import CrashedRun, file_crashed, upload_folder
 
 
 class Killed(Record):
@@ -27,6 +27,7 @@ def file_crashed_runs(connection: Connection) -> None:
     for crashed in file_crashed(connection):
         if crashed.dossier is not None and crashed.dossier.is_dir():
             Dossier(crashed.dossier).add("ending", Killed(message=crashed.why))
+            upload_folder(connection, crashed.run_id, crashed.dossier, "dossier")
         _file_in_prefect(crashed)
 
 
