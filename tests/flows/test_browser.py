@@ -94,7 +94,7 @@ def test_the_figures_and_records_are_in_the_run(reviewed: tuple[Workspace, int, 
 
 
 def test_the_version_bears_its_alias_and_digests(reviewed: tuple[Workspace, int, int], page: Page) -> None:
-    workspace, port, _ = reviewed
+    _, port, _ = reviewed
     page.goto(f"http://127.0.0.1:{port}/#/models/tiny/versions/1")
     page.get_by_text("@ champion").first.wait_for()
     page.get_by_text("assay.dossier_head").first.wait_for()
