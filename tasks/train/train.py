@@ -57,13 +57,7 @@ def train(
     threads = plan.operations.compute.threads
     with deterministic(threads):
         prepared = prepare(frame, described, row_weights, plan)
-        shape = Architecture(
-            embedding=recipe.model.embedding,
-            hidden=tuple(recipe.model.hidden),
-            dropout=recipe.model.dropout,
-            members=recipe.model.members,
-            classes=len(plan.judgement.data.label.values),
-        )
+        shape = _shape(plan)
         torch.manual_seed(recipe.seed)
         network = Network(prepared.encoders, shape).to(device)
         state = loop.State(network, _optimizer(network, recipe.training.optimizer, device))
@@ -105,6 +99,18 @@ def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
     for name, content in contents.items():
         write_atomically(folder / name, content)
     return tuple(FileRef.of(folder / name, relative_to=folder) for name in contents)
+
+
+def _shape(plan: Plan) -> Architecture:
+    """The network's shape, as the plan has it."""
+    model = plan.recipe.model
+    return Architecture(
+        embedding=model.embedding,
+        hidden=tuple(model.hidden),
+        dropout=model.dropout,
+        members=model.members,
+        classes=len(plan.judgement.data.label.values),
+    )
 
 
 def _optimizer(network: Network, adam: Adam, device: torch.device) -> torch.optim.Optimizer:
