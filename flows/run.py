@@ -27,7 +27,7 @@ from tasks.plan import Plan
 from tasks.register import runs
 from tasks.register.client import Connection
 from tasks.register.publish import publish
-from tasks.register.register import Filing
+from tasks.register.register import Filing, give_alias
 from tasks.register.registry import tag_version
 
 
@@ -122,6 +122,8 @@ class Run:
         registration = self.records.get("registration")
         if registration is not None:
             tag_version(self.connection, registration.model, registration.version, tags)
+            if ending is not Ending.CRASHED:
+                give_alias(self.filing, registration)
         runs.end(self.connection, self.run_id, ending, finished=ending is not Ending.CRASHED)
         verdicts = self.records.get("verdicts")
         self._outcome = Outcome(

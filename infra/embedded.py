@@ -84,8 +84,10 @@ def prefect_server(settings: Settings) -> Iterator[PrefectApi]:
     begun = datetime.now(UTC)
     with child, _environment("PREFECT_API_URL", url):
         try:
-            yield PrefectApi(url, child, log, settings.start_seconds)
-            _drain()
+            try:
+                yield PrefectApi(url, child, log, settings.start_seconds)
+            finally:
+                _drain()  # a crash's log too
             _settle(url, begun)
         finally:
             _stop(child)

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,8 @@ def reproduce(workspace: Path, name: str) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch) / "error.json"
             try:
-                with _environment(report), Repo(str(workspace)) as repo:
+                # DVC tells its stages on standard output, which is for the verdicts.
+                with redirect_stdout(sys.stderr), _environment(report), Repo(str(workspace)) as repo:
                     repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}")
             except DvcException as error:
                 raise _stage_error(report, error) from error

@@ -10,13 +10,23 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tasks.errors import RegistryError
 from tasks.evaluate.records import Evaluated
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.model import log_model
 from tasks.register.records import Registration
-from tasks.register.registry import Version, create_version, promote
+from tasks.register.registry import (
+    CHALLENGER,
+    CHAMPION,
+    Decision,
+    Version,
+    champion,
+    create_version,
+    promote,
+    resolve,
+)
 from tasks.register.succession import Succession
 from tasks.register.verify import check_served
 
@@ -48,7 +58,7 @@ def register(
     verdicts: Verdicts,
     model_folder: Path,
 ) -> Registration:
-    """Make a version of a model without a FAIL; with every PASS it gets an alias too.
+    """Make a version of a model without a FAIL, and decide which alias it is to get.
 
     Args:
         filing: where the run is filed.
@@ -81,10 +91,36 @@ def register(
         np.asarray(judged, dtype=object),
         evaluated.performance,
     )
-    promotion = promote(connection, filing.locks, version, succession.decide)
-    before = promotion.before.version if promotion.before else None
-    because = f"{verdicts.summary}; version {version.version} is {promotion.alias}: {promotion.because}"
-    return _registration(version, "Registered", promotion.alias, because, before, succession, evaluated.rows)
+    before = champion(connection, plan.name)
+    decision = succession.decide(before)
+    alias = CHAMPION if decision.takes_over else CHALLENGER
+    because = f"{verdicts.summary}; version {version.version} is {alias}: {decision.because}"
+    number = before.version if before else None
+    return _registration(version, "Registered", alias, because, number, succession, evaluated.rows)
+
+
+def give_alias(filing: Filing, registration: Registration) -> None:
+    """Give a registered version the alias on record: a run's last act, when its dossier is whole.
+
+    Raises:
+        RegistryError: another version became champion since the comparison.
+    """
+    if registration.alias is None:
+        return
+    takes_over = registration.alias == CHAMPION
+
+    def as_recorded(present: Version | None) -> Decision:
+        if (present.version if present else None) != registration.champion_before:
+            raise RegistryError(
+                f"{registration.model} version {registration.version} was compared with version "
+                f"{registration.champion_before} as champion, which is now {present}: run again"
+            )
+        return Decision(takes_over=takes_over, because=registration.because)
+
+    version = resolve(filing.connection, registration.model, registration.version)
+    given = promote(filing.connection, filing.locks, version, as_recorded).alias
+    if given != registration.alias:
+        raise RegistryError(f"{version} is {registration.alias} on record and became {given}: run again")
 
 
 def _registration(
