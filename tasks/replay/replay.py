@@ -17,7 +17,7 @@ from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
 from tasks.evidence.records import Dataset
 from tasks.fairness.cube import Cube
 from tasks.fairness.gate import judge
-from tasks.fairness.verdict import Judged
+from tasks.fairness.verdict import Judged, Verdict, Verdicts
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
@@ -25,6 +25,7 @@ from tasks.plan import Plan, read_locked
 from tasks.replay.differences import changed_cells, changed_rows, changed_values
 from tasks.replay.records import Replayed
 
+FOLLOWS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
 SCORE_TOLERANCE = 1e-6  # another processor may round the last bits of a score; the class must be equal
 
 UNUSABLE = (AssayError, OSError, ValueError, KeyError, RuntimeError)
@@ -62,7 +63,9 @@ class Replay:
         except (OSError, ValidationError) as error:
             raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
         replay = cls(folder, entries, plan)
-        replay.note("chain of records", [], f"{len(entries)} records")
+        last = entries[-1].step
+        cut = [] if last == "ending" else [f"it ends with {last!r}, not with an ending: records were cut off"]
+        replay.note("chain of records", cut, f"{len(entries)} records")
         replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
         replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
         return replay
@@ -120,7 +123,17 @@ class Replay:
         )
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
-        return self._judge(cube, training)
+        judged = self._judge(cube, training)
+        self._compare_ending(Verdicts(judged=judged).verdict)
+        return judged
+
+    def _compare_ending(self, verdict: Verdict) -> None:
+        """The ending follows from the verdicts; a crash may come after any."""
+        if not self.reached("ending"):
+            return  # said with the chain
+        recorded, follows = self.body("ending")["ending"], FOLLOWS[verdict]
+        problems = [f"{recorded} on record, where {verdict} leads to {follows}"]
+        self.note("ending", [] if recorded in (follows, "Crashed") else problems, str(recorded))
 
     def _compare_data(self, dataset: Dataset) -> None:
         recorded = self.body("data")

@@ -224,6 +224,24 @@ def test_forged_verdict_is_caught_by_judging_again(dossier: Path, replayed: Call
     assert "verdicts: [0].measurement: 0.01 on record" in done.output
 
 
+def test_a_forged_ending_is_named(dossier: Path, replayed: Callable[..., Done]) -> None:
+    def forge(step: str, content: dict[str, Any]) -> None:
+        if step == "ending":
+            content["ending"] = "Undecided"
+
+    rechain(dossier, forge)
+    done = replayed()
+    assert done.code == 3, done
+    assert "ending: Undecided on record, where PASS leads to Registered" in done.output
+
+
+def test_records_cut_off_at_the_end_are_missed(dossier: Path, replayed: Callable[..., Done]) -> None:
+    max((dossier / "records").glob("*.json")).unlink()
+    done = replayed()
+    assert done.code == 3, done
+    assert "it ends with 'registration', not with an ending: records were cut off" in done.output
+
+
 def test_forgery_in_the_registry_is_caught_by_the_head(workspace: Workspace, assay: Assay) -> None:
     """A limit moved in plan and records alike: within the dossier all agrees."""
     folder = in_registry(workspace)
