@@ -11,6 +11,7 @@ import lzma
 import os
 import ssl
 import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
