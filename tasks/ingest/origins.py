@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import boto3
-import botocore.exceptions  # type: ignore[import-untyped]
+import botocore.exceptions
 from tqdm import tqdm
 
 from tasks.errors import SourceError, SourceUnreachable

@@ -154,10 +154,10 @@ def test_pypi_by_the_users_own_index(
 def test_pypi_by_an_interpreter_that_was_started_by_a_relative_path(
     tmp_path: Path, local_index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "executable", os.path.relpath(sys.executable, tmp_path))
-    fetch(source("pypi:assay-test-rows==1.0!rows/rows.csv"), Path("raw/rows.csv"), None)
-    assert Path("raw/rows.csv").is_file()
+    wheel(local_index, CONTENT)
+    monkeypatch.setattr(sys, "executable", os.path.relpath(sys.executable))
+    fetch(source("pypi:assay-test-rows==1.0!rows/rows.csv"), tmp_path / "raw/rows.csv", None)
+    assert (tmp_path / "raw/rows.csv").is_file()
 
 
 @pytest.mark.parametrize(
