@@ -83,7 +83,7 @@ def _from_s3(origin: str, folder: Path) -> Path:
     address = urllib.parse.urlsplit(origin)
     target = folder / "download"
     try:
-        client = boto3.client("s3")
+        client = boto3.Session().client("s3")  # the default session keeps the first keys that it saw
         size = client.head_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["ContentLength"]
         with _progress(origin, size) as bar:
             client.download_file(address.netloc, address.path.lstrip("/"), str(target), Callback=bar.update)

@@ -49,7 +49,7 @@ def test_s3_holds_the_version_and_gives_sources(
     with start_s3(tmp_path / "server") as s3:
         for name, value in s3.env.items():
             monkeypatch.setenv(name, value)
-        client = boto3.client("s3")
+        client = boto3.Session().client("s3")  # the default session keeps the first keys that it saw
         client.create_bucket(Bucket="versions")
         pin(small.plan(), small.top)
         with Repo(str(small.top)) as repo, repo.config.edit("local") as config:
