@@ -47,7 +47,7 @@ def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
     """
     path = data / name / "plan.yaml"
     if not path.is_file():
-        raise PlanError(str(path), [f"there is no plan {name!r}{_closest(name, plan_names(data))}"])
+        raise PlanError(str(path), [f"there is no plan {name!r}{closest(name, plan_names(data))}"])
     document = read_document(path)
     for setting in settings:
         _apply(document, setting)
@@ -68,14 +68,23 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         PlanError: for a file that isn't YAML, or whose top level isn't a mapping.
     """
-    try:
-        with path.open(encoding="utf-8") as handle:
-            document = yaml.load(handle, _StrictLoader)  # noqa: S506 - a subclass of SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlanError(str(path), [f"not readable as YAML: {error}"]) from error
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise PlanError(str(path), ["three blocks are expected: judgement, recipe, operations"])
     return document
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML of any shape, without a key written twice.
+
+    Raises:
+        PlanError: for a file that isn't YAML.
+    """
+    try:
+        with path.open(encoding="utf-8") as handle:
+            return yaml.load(handle, _StrictLoader)  # noqa: S506 - a subclass of SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlanError(str(path), [f"not readable as YAML: {error}"]) from error
 
 
 def parse_plan(name: str, document: dict[str, Any], where: str) -> Plan:
@@ -87,7 +96,7 @@ def parse_plan(name: str, document: dict[str, Any], where: str) -> Plan:
     try:
         return Plan.model_validate({**document, "name": name})
     except ValidationError as error:
-        problems = [line for detail in error.errors() for line in _explain(detail)]
+        problems = [line for detail in error.errors() for line in explain(detail)]
         raise PlanError(where, problems) from error
 
 
@@ -129,17 +138,17 @@ def _below(target: Any, key: str) -> Any:
     return target.setdefault(key, {}) if isinstance(target, dict) else None
 
 
-def _explain(detail: ErrorDetails) -> Iterator[str]:
-    """Sentences for one pydantic error."""
+def explain(detail: ErrorDetails) -> Iterator[str]:
+    """Sentences for one of pydantic's errors: the key's path, what was found and a remedy."""
     path = _path(detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        yield f"{path}: unknown key{_closest(str(detail['loc'][-1]), _vocabulary())}"
+        yield f"{path}: unknown key{closest(str(detail['loc'][-1]), _vocabulary())}"
     elif kind == "missing":
         yield f"{path}: is required and missing"
     elif kind == "literal_error":
         expected = str(context["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-        guess = _closest(str(detail["input"]), expected)
+        guess = closest(str(detail["input"]), expected)
         yield f"{path}: {detail['input']!r} is none of {', '.join(expected)}{guess}"
     elif kind == "value_error":
         prefix = f"{path}: " if path else ""
@@ -156,7 +165,8 @@ def _path(location: tuple[int | str, ...]) -> str:
     return text
 
 
-def _closest(word: str, known: Sequence[str]) -> str:
+def closest(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown word: "; did you mean ...?", or all known words if few."""
     found = difflib.get_close_matches(word, known, n=1)
     if found:
         return f"; did you mean {found[0]!r}?"

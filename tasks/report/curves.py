@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from tasks.evaluate.curves import SMALLEST_CLASS, calibration_points, classes_by_level, roc_points
 from tasks.fairness.cube import Cube
-from tasks.fairness.scores import ScoreBins
 from tasks.report.style import COLOURS, DASHES, GREY, MARKERS, STYLE, canvas
-
-Ints = NDArray[np.int64]
-POINTS = 10  # of a calibration curve: neighbouring score bins are joined
-SMALLEST_POINT = 10  # rows below which a calibration point is noise and is left out
-SMALLEST_CLASS = 5  # rows of either class below which a ROC curve is a few steps
 
 
 @rc_context(STYLE)
@@ -33,7 +26,7 @@ def scores_by_group(cube: Cube, attribute: str) -> Figure:
         attribute: one of its axes.
     """
     assert cube.score_bins is not None  # noqa: S101 - the caller asks
-    levels = list(_by_level(cube, cube.score_bins, attribute))
+    levels = list(classes_by_level(cube, cube.score_bins, attribute))
     figure, (left, right) = canvas(9.6, 5.0 + 0.12 * len(levels), 2)
     for index, (level, positives, negatives) in enumerate(levels):
         label = f"{level}  n={int(positives.sum() + negatives.sum()):,}"
@@ -49,37 +42,6 @@ def scores_by_group(cube: Cube, attribute: str) -> Figure:
     _frame(right, f"Calibration by {attribute}", "score", f"share that is {cube.positive}")
     figure.legend(loc="outside lower left", ncols=2, fontsize=9)
     return figure
-
-
-def roc_points(positives: Ints, negatives: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """False and true positive rates (bins + 1,) at every edge, from the highest threshold down."""
-    fpr = np.concatenate([[0.0], np.cumsum(negatives[::-1]) / negatives.sum()])
-    tpr = np.concatenate([[0.0], np.cumsum(positives[::-1]) / positives.sum()])
-    return fpr, tpr
-
-
-def calibration_points(
-    bins: ScoreBins, positives: Ints, negatives: Ints
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean score and share of positives of up to ten joined bins with enough rows."""
-    edges = np.array([0.0, *bins.edges, 1.0])
-    middles, rows = (edges[:-1] + edges[1:]) / 2, positives + negatives
-    points = []
-    for joined in np.array_split(np.arange(len(rows)), min(POINTS, len(rows))):
-        n = int(rows[joined].sum())
-        if n >= SMALLEST_POINT:
-            points.append(((middles[joined] * rows[joined]).sum() / n, positives[joined].sum() / n))
-    found = np.array(points, dtype=np.float64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
-
-
-def _by_level(cube: Cube, bins: ScoreBins, attribute: str) -> Iterator[tuple[str, Ints, Ints]]:
-    """Level, rows of the positive class by bin, rows of the other class by bin."""
-    assert cube.positive is not None  # noqa: S101 - the caller asks
-    positive = cube.labels.index(cube.positive)
-    for level, table in zip(cube.axes[attribute], bins.tables[attribute], strict=True):
-        if table.sum():
-            yield level, table[positive], table.sum(axis=0) - table[positive]
 
 
 def _frame(axes: Axes, title: str, x: str, y: str) -> None:

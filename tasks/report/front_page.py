@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.fairness.verdict import Judged, Verdict
+from tasks.fairness.words import decided_by, limit_of, number, words
 from tasks.plan import Plan
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -152,12 +153,12 @@ def terminal_table(judged: Sequence[Judged]) -> Table:
     table.add_column("bounds", justify="right", no_wrap=True)
     for one in judged:
         colour = COLOURS[one.verdict]
-        what = f"{_words(one.metric)} by {one.attribute} {_limit(one)}"
+        what = f"{words(one.metric)} by {one.attribute} {limit_of(one)}"
         table.add_row(
             f"[bold {colour}]{one.verdict}[/]",
-            f"{escape(what)}\n[dim]{escape(_decided(one))}[/]",
-            _number(one.measurement),
-            f"{_number(one.low)} to {_number(one.high)}",
+            f"{escape(what)}\n[dim]{escape(decided_by(one))}[/]",
+            number(one.measurement),
+            f"{number(one.low)} to {number(one.high)}",
         )
     return table
 
@@ -188,31 +189,6 @@ def _unjudged(judged: Sequence[Judged]) -> list[tuple[str, Any]]:
     return list(found.values())
 
 
-def _decided(one: Judged) -> str:
-    if one.worst is None:
-        return "undefined: no pair of groups can be compared"
-    rate, high, low = one.worst
-    rates = {(each.rate_name, each.group): each for each in one.groups}
-    shown = [
-        f"{group} {_number(rates[rate, group].rate)}" if (rate, group) in rates else group
-        for group in (high, low)
-    ]
-    return f"{_words(rate)}: {' against '.join(shown)}, n={one.n:,}"
-
-
-def _limit(one: Judged) -> str:
-    return f"{'≥' if one.metric.endswith('_ratio') else '≤'} {one.limit:g}"
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
-
-
-def _words(name: str) -> str:
-    short = {"tpr": "true positive rate", "fpr": "false positive rate", "ppv": "positive predictive value"}
-    return short.get(name, name.replace("_", " "))
-
-
 def _cell(text: object) -> str:
     """Text that stays inside its table cell, and is text to whoever renders it."""
     return str(text).replace("<", "&lt;").replace("|", r"\|").replace("\n", " ")
@@ -227,10 +203,10 @@ def _template() -> Any:
     )
     environment.filters |= {
         "cell": _cell,
-        "words": _words,
-        "num": _number,
-        "limit": _limit,
-        "decided": _decided,
+        "words": words,
+        "num": number,
+        "limit": limit_of,
+        "decided": decided_by,
         "signed": lambda value: f"{value:+.4f}",
         "percent": lambda value: f"{value:.2%}",
         "count": lambda value: f"{value:,}",

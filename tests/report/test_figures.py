@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from tasks.evaluate.curves import calibration_points, roc_points
 from tasks.fairness.cube import Cube
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.verdict import Verdicts
-from tasks.report.curves import calibration_points, roc_points, scores_by_group
+from tasks.report.curves import scores_by_group
 from tasks.report.figures import draw_figures, group_rates, loss_curve, representation
 from tasks.report.style import save
 from tasks.represent.records import Represented

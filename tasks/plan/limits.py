@@ -1,0 +1,52 @@
+"""A list of limits on its own, for predictions that come without a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.errors import PlanError
+from tasks.plan.judgement import Limit
+from tasks.plan.load import closest, explain, read_yaml
+from tasks.plan.plan import crossing
+
+SHAPE = "a list of limits is expected: `- {metric: ..., attribute: sex x race, limit: 0.05}`"
+PSEUDO = ("label",)
+"""What an attribute may be beside a group: the true classes."""
+
+
+def read_limits(path: Path, groups: Sequence[str]) -> tuple[Limit, ...]:
+    """Read a YAML file of limits, written as a plan writes them.
+
+    Args:
+        path: the file.
+        groups: the attributes there are; a limit's attribute is one of them or their crossing.
+
+    Raises:
+        PlanError: with every problem, its key's path and a "did you mean".
+    """
+    if not path.is_file():
+        raise PlanError(str(path), ["there is no such file of limits"])
+    document = read_yaml(path)
+    if not isinstance(document, list) or not document:
+        raise PlanError(str(path), [SHAPE])
+    problems = list(_strange(document, groups))
+    try:
+        limits = TypeAdapter(tuple[Limit, ...]).validate_python(document)
+    except ValidationError as error:
+        problems = [line for detail in error.errors() for line in explain(detail)] + problems
+    if problems:
+        raise PlanError(str(path), problems)
+    return limits
+
+
+def _strange(document: Sequence[Any], groups: Sequence[str]) -> Iterator[str]:
+    """Attributes that are no group; what isn't text is told by the limit's own type."""
+    for i, entry in enumerate(document):
+        attribute = entry.get("attribute") if isinstance(entry, dict) else None
+        for part in crossing(attribute) if isinstance(attribute, str) else ():
+            if part not in (*groups, *PSEUDO):
+                yield f"[{i}].attribute: {part!r} is no group of this audit{closest(part, groups)}"
