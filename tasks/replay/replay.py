@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.errors import AssayError, EvidenceError
-from tasks.evaluate.evaluate import TRAINING_CUBE, count_labels, count_predictions, estimate
+from tasks.evaluate.differences import changed_cells, changed_rows, changed_values
+from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import read_predictions
+from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
 from tasks.evidence.records import Dataset
 from tasks.fairness.cube import Cube
@@ -22,7 +24,6 @@ from tasks.ingest.kinds import kind_of
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
-from tasks.replay.differences import changed_cells, changed_rows, changed_values
 from tasks.replay.records import Replayed
 
 FOLLOWS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.evaluate.differences import shortened
 from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.records import Dataset
 from tasks.ingest.archive import digest_source
@@ -14,7 +15,6 @@ from tasks.ingest.kinds import kind_of
 from tasks.ingest.rebuild import fetch_parts
 from tasks.ingest.tabular import row_digests
 from tasks.plan import Plan
-from tasks.replay.differences import shortened
 
 
 def rebuild_dataset(plan: Plan, raw: Path, mirror: Path | None, folder: Path) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from tasks.replay.differences import SHOWN, changed_rows, changed_values
+from tasks.evaluate.differences import SHOWN, changed_rows, changed_values
 
 ROWS = pl.DataFrame(
     {

@@ -47,7 +47,7 @@ def changed_cells(recorded: Cube, rebuilt: Cube) -> list[str]:
         for place in places
     ]
     if not found and recorded != rebuilt:
-        found = ["the histograms of scores differ"]
+        found = ["the histograms of scores, the weights or the units differ"]
     return shortened(found)
 
 
