@@ -6,7 +6,10 @@ from tasks.evidence.records import FileRef, Record
 
 
 class Expectation(Record):
-    """One rule, checked. ``found`` never holds a value of a personal or protected column."""
+    """One rule, checked. ``found`` never holds a value of a personal or protected column.
+
+    ``remedy`` says what to do where it is broken and the rule alone does not tell.
+    """
 
     part: str
     rule: str
@@ -14,6 +17,7 @@ class Expectation(Record):
     met: bool
     found: str
     failing_rows: tuple[int, ...] = ()
+    remedy: str = ""
 
 
 class Validated(Record):

@@ -14,44 +14,57 @@ from great_expectations.expectations.expectation import Expectation
 from tasks.ingest.parts import PartName
 from tasks.ingest.tabular import ROW_DIGEST
 from tasks.plan.judgement import Column, Judgement
+from tasks.plan.plan import Plan
 from tasks.validate.table import (
     NOT_FINITE,
     SEEN_IN_TRAINING,
     WRONG_TYPE,
     attributes_of,
     columns_of,
+    fit_rows,
     form_of,
     group_of,
     is_derived,
 )
 
 WORDS = {"integer": "whole numbers", "number": "finite numbers"}
+REMEDY = "remedy"  # key of a rule's ``meta``, where the plan alone does not tell what to do
+UNSEEN_GROUP = (
+    "add training rows of these groups, join them with others in the source, or leave the rows out of it"
+)
+UNSEEN_VALUE = (
+    "add training rows that have it, replace it in the source by a value that training has, leave the rows "
+    "out, or name the column in recipe.model.exclude"
+)
 
 
 def rules_of(
-    judgement: Judgement, part: PartName, table: pl.DataFrame, training: pl.DataFrame | None
+    plan: Plan, part: PartName, table: pl.DataFrame, training: pl.DataFrame | None
 ) -> list[Expectation]:
     """Write the plan's rules for one part.
 
     Columns that the part lacks get no rule of their own: the rule on the set of columns names
     them. Each expectation's ``meta`` holds ``rule`` (in words), ``column`` (as the source calls
-    it) and ``key`` (of the plan).
+    it), ``key`` (of the plan) and, where that does not say what to do, ``remedy``.
 
     Args:
-        judgement: the plan's rules.
+        plan: its judgement holds the rules; its recipe says which columns the model takes.
         part: "train" or "test".
         table: the part, from :func:`tasks.validate.table.table_of`.
         training: the training part's table, for the test part; None for the training part.
     """
+    judgement = plan.judgement
     rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, training)]
     for name, column in judgement.data.columns.items():
         if name in table.columns:
             rules += _column(name, column, judgement.expectations.maximum_null_share)
+    if training is not None:
+        rules += _learnt(plan, table, fit_rows(training, plan))
     return [*rules, *_unit(judgement, table)]
 
 
-def _meta(rule: str, column: str | None, key: str) -> dict[str, Any]:
-    return {"rule": rule, "column": column, "key": key}
+def _meta(rule: str, column: str | None, key: str, remedy: str = "") -> dict[str, Any]:
+    return {"rule": rule, "column": column, "key": key, REMEDY: remedy}
 
 
 def _whole(judgement: Judgement, part: PartName, table: pl.DataFrame) -> Iterator[Expectation]:
@@ -150,7 +163,9 @@ def _groups(
         if training is not None and column in training.columns:
             seen = training[column].unique().drop_nulls().sort().to_list()
             rule = f"only groups by {attribute} that training has seen"
-            yield gxe.ExpectColumnValuesToBeInSet(column=column, value_set=seen, meta=_meta(rule, shown, key))
+            yield gxe.ExpectColumnValuesToBeInSet(
+                column=column, value_set=seen, meta=_meta(rule, shown, key, UNSEEN_GROUP)
+            )
     for name, protected in judgement.protected.items():
         minimum = judgement.data.columns[protected.column].minimum
         if protected.bins is None or protected.column not in table.columns:
@@ -161,6 +176,28 @@ def _groups(
                 column=protected.column,
                 min_value=protected.bins[0],
                 meta=_meta(rule, protected.column, f"judgement.protected.{name}.bins"),
+            )
+
+
+def _learnt(plan: Plan, table: pl.DataFrame, fitted: pl.DataFrame) -> Iterator[Expectation]:
+    """The model can take every row of the test part: it refuses what no row that it was fitted on holds.
+
+    Groups have a rule of their own; it speaks for the columns that they are made of.
+    """
+    grouped = {protected.column for protected in plan.judgement.protected.values()}
+    for name, column in plan.judgement.data.columns.items():
+        if name in plan.recipe.model.exclude or name not in table.columns or name not in fitted.columns:
+            continue
+        key = f"judgement.data.columns.{name}"
+        if column.type == "category" and name not in grouped:
+            yield gxe.ExpectColumnValuesToBeInSet(
+                column=name,
+                value_set=fitted[name].unique().drop_nulls().sort().to_list(),
+                meta=_meta("only values that the rows to fit have", name, key, UNSEEN_VALUE),
+            )
+        if column.nullable and fitted[name].null_count() == 0:
+            yield gxe.ExpectColumnValuesToNotBeNull(
+                column=name, meta=_meta("never missing, as in the rows to fit", name, key, UNSEEN_VALUE)
             )
 
 

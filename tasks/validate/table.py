@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from tasks.ingest.division import validation_rows
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, UNKNOWN, level_of, typed_column
 from tasks.plan.judgement import Judgement
-from tasks.plan.plan import crossing
+from tasks.plan.plan import Plan, crossing
 
 FINITE, MISSING, NOT_FINITE, WRONG_TYPE = "finite", "missing", "not finite", "wrong type"
 SEEN_IN_TRAINING = "unit is in the training part"
@@ -68,6 +69,20 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
         return table
     seen = training[unit].cast(pl.String).unique().drop_nulls()
     return table.with_columns(raw[unit].cast(pl.String).is_in(seen.implode()).alias(SEEN_IN_TRAINING))
+
+
+def fit_rows(training: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Rows of the training part that the model is fitted on: all but those kept for validation.
+
+    Args:
+        training: the training part's table, from :func:`table_of`.
+        plan: its recipe divides the training part.
+    """
+    unit = plan.judgement.unit
+    by = unit if unit is not None and unit in training.columns else ROW_DIGEST
+    units = training[by].cast(pl.String).fill_null("")  # a missing unit is refused by its own rule
+    held = validation_rows(units, plan.recipe.split.validation, plan.recipe.seed)
+    return training.filter(pl.Series(~held, dtype=pl.Boolean))
 
 
 def hidden_columns(judgement: Judgement) -> set[str]:

@@ -22,7 +22,7 @@ from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.validate.page import render
 from tasks.validate.records import Expectation, Validated
-from tasks.validate.suite import rules_of
+from tasks.validate.suite import REMEDY, rules_of
 from tasks.validate.table import form_of, hidden_columns, table_of
 
 ROWS_SHOWN = 20
@@ -54,8 +54,8 @@ def validate(dataset: Dataset, plan: Plan, folder: Path) -> Validated:
     raw = {part: read_raw_part(dataset, part) for part in PART_NAMES}
     training = table_of(raw["train"], judgement, None)
     expectations = [
-        *_evaluate(training, raw["train"], judgement, "train", None),
-        *_evaluate(table_of(raw["test"], judgement, raw["train"]), raw["test"], judgement, "test", training),
+        *_evaluate(training, raw["train"], plan, "train", None),
+        *_evaluate(table_of(raw["test"], judgement, raw["train"]), raw["test"], plan, "test", training),
     ]
     problems = tuple(_sentence(e) for e in expectations if not e.met)
     page = folder / "validation.html"
@@ -67,7 +67,7 @@ def validate(dataset: Dataset, plan: Plan, folder: Path) -> Validated:
 def _evaluate(
     table: pl.DataFrame,
     raw: pl.DataFrame,
-    judgement: Judgement,
+    plan: Plan,
     part: PartName,
     training: pl.DataFrame | None,
 ) -> list[Expectation]:
@@ -76,11 +76,11 @@ def _evaluate(
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     asset = context.data_sources.add_pandas(part).add_dataframe_asset(part)
     batch = asset.add_batch_definition_whole_dataframe(part).get_batch({"dataframe": table.to_pandas()})
-    rules = rules_of(judgement, part, table, training)
+    rules = rules_of(plan, part, table, training)
     results = _run(batch, rules, QUICK)
     unclear = [rule for rule in rules if not results[_key(rule.meta)].success or not _is_strict(rule)]
     results |= _run(batch, unclear, DETAILED)
-    return [_expectation(results[key], part, raw, table, judgement) for key in sorted(results)]
+    return [_expectation(results[key], part, raw, table, plan.judgement) for key in sorted(results)]
 
 
 def _run(batch: Batch, rules: list[Rule], result_format: dict[str, Any]) -> dict[tuple[str, str], Any]:
@@ -121,7 +121,15 @@ def _expectation(
         found += f": {_listed(raw[column], rows)}"
     elif rows and checked == form_of(column or ""):
         found += f": {_listed(table[checked], rows)}"
-    return Expectation(part=part, rule=meta["rule"], column=column, met=met, found=found, failing_rows=rows)
+    return Expectation(
+        part=part,
+        rule=meta["rule"],
+        column=column,
+        met=met,
+        found=found,
+        failing_rows=rows,
+        remedy="" if met else meta[REMEDY],
+    )
 
 
 def _listed(values: pl.Series, rows: tuple[int, ...]) -> str:
@@ -163,10 +171,11 @@ def _columns_found(mismatched: Mapping[str, list[str]], judgement: Judgement) ->
 
 
 def _sentence(expectation: Expectation) -> str:
-    """One problem, with both sides and where it is."""
+    """One problem, with both sides, where it is and, where the rule does not tell, what to do."""
     where = f"{expectation.part} part"
     if expectation.column is not None:
         where += f", column {expectation.column}"
     rows = ", ".join(str(row) for row in expectation.failing_rows)
     shown = f" (rows {rows}{', ...' if len(expectation.failing_rows) == ROWS_SHOWN else ''})" if rows else ""
-    return f"{where}: expected {expectation.rule}, found {expectation.found}{shown}"
+    remedy = f"; {expectation.remedy}" if expectation.remedy else ""
+    return f"{where}: expected {expectation.rule}, found {expectation.found}{shown}{remedy}"

@@ -9,6 +9,8 @@ import polars as pl
 import pytest
 
 from tasks.errors import Refusal
+from tasks.ingest.division import validation_rows
+from tasks.ingest.parts import read_part
 from tasks.validate import validate as room
 from tasks.validate.records import Validated
 from tasks.validate.validate import validate
@@ -103,6 +105,17 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
         ),
         "test part, column sex, age: expected only groups by sex x age_band that training has seen, found",
     ),
+    "unseen category": (
+        lambda s: (
+            s.document["judgement"]["data"]["columns"]["job"].pop("values"),
+            s.put("test", changed(rows(30, 60), 4, job="Smith")),
+        ),
+        "test part, column job: expected only values that the rows to fit have, found 1 of 30 rows break it",
+    ),
+    "missing only in the test part": (
+        lambda s: s.put("train", [row.replace("?", "Clerk") for row in rows(60)]),
+        "test part, column job: expected never missing, as in the rows to fit, found 1 of 30 rows break it",
+    ),
     "too few rows": (
         lambda s: s.put("train", rows(19)),
         "train part: expected at least 20 rows, found 19",
@@ -137,6 +150,58 @@ def test_values_of_personal_and_protected_columns_are_never_shown(small: Small) 
     assert "SECRET" not in text
     assert "Thief" in text
     assert len(found.problems) >= 4
+
+
+@pytest.mark.parametrize("marked", ["protected", "personal"])
+def test_unseen_value_of_a_personal_or_protected_column_is_counted_and_not_shown(
+    small: Small, marked: str
+) -> None:
+    column, where = ("sex", "group") if marked == "protected" else ("job", "value")
+    columns = small.document["judgement"]["data"]["columns"]
+    columns[column].pop("values")
+    columns["job"]["personal"] = True
+    small.put("test", changed(rows(30, 60), 5, **{column: "SECRET"}))
+    found = judged(small)
+    assert "SECRET" not in found.model_dump_json()
+    assert any(
+        problem.startswith(f"test part, column {column}: expected only {where}s")
+        and "found 1 of 30 rows break it (rows 5); add training rows" in problem
+        for problem in found.problems
+    ), found.problems
+
+
+def test_unseen_value_comes_with_a_remedy(small: Small) -> None:
+    small.document["judgement"]["data"]["columns"]["job"].pop("values")
+    small.put("test", changed(rows(30, 60), 4, job="Smith"))
+    (problem,) = judged(small).problems
+    assert "'Smith' (rows 4); add training rows that have it, replace it in the source" in problem
+    assert problem.endswith("or name the column in recipe.model.exclude")
+
+
+def test_value_that_only_validation_rows_have_is_refused_before_training(small: Small) -> None:
+    """No encoder learns it: the opened test part would find out, after the training."""
+    small.document["judgement"]["data"]["columns"]["job"]["values"].append("Smith")
+    train, test = rows(60), changed(rows(30, 60), 4, job="Smith")
+    small.put("test", test)
+    told = {True: 0, False: 0}
+    for position in range(0, 60, 3):
+        small.put("train", changed(train, position, job="Smith"))
+        plan, dataset = small.dataset()
+        frame = read_part(dataset, "train", plan.judgement)
+        split = plan.recipe.split
+        held = validation_rows(frame["row_digest"], split.validation, plan.recipe.seed)[position]
+        if told[bool(held)] < 1:
+            told[bool(held)] += 1
+            problems = validate(dataset, plan, small.top / "run").problems
+            assert any("rows to fit" in problem for problem in problems) == bool(held)
+    assert all(told.values())
+
+
+def test_column_that_the_model_does_not_take_may_hold_new_values(small: Small) -> None:
+    small.document["judgement"]["data"]["columns"]["job"].pop("values")
+    small.document["recipe"]["model"]["exclude"] = ["job"]
+    small.put("test", changed(rows(30, 60), 4, job="Smith"))
+    assert judged(small).problems == ()
 
 
 def test_failing_rows_are_counted_and_the_first_twenty_named(small: Small) -> None:
