@@ -1,0 +1,159 @@
+"""How often a test set may be judged on: every judgement spends a share of its error rate.
+
+Scheduled retrains judge on the same rows again and again, and the more often one looks, the sooner an
+unfair model passes by chance. So the plan declares how many judgements its test set is to serve
+(``test_set.max_judgements``), and each is made at ``alpha / max_judgements`` (Bonferroni): over all of
+them the chance of passing a metric beyond its limit stays at most alpha. The same weights judged by the
+same judgement again are the same judgement, and spend nothing.
+
+This module is the bookkeeping alone; `tasks.register.ledger` keeps it beside the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.evidence.records import Record
+from tasks.fairness.verdict import Judged, Verdict
+
+Rows = NDArray[np.uint64]
+
+SAME_SET = 0.5
+"""Test parts that share this much of their rows are one set, and draw on one budget."""
+ROUNDING = 1e-9
+"""Twenty shares of 1/20 are one whole, whatever the last bit says."""
+
+
+class Line(Record):
+    """One judgement that was made.
+
+    Attributes:
+        budget: which set of rows it was made on, from 0.
+        weights: digest of the frozen model.
+        judgement: digest of the plan's judgement.
+        share: of alpha that it spent, 1 / max_judgements.
+        run: the MLflow run that made it.
+        at: when, UTC.
+    """
+
+    budget: int
+    weights: str
+    judgement: str
+    share: float
+    run: str
+    at: str
+
+
+class Allowance(Record):
+    """What one judgement may spend; filed before the test part is opened.
+
+    Attributes:
+        alpha: the level in force: the plan's alpha / max_judgements.
+        number: this judgement's place among those made on this set of rows, from 1.
+        max_judgements: how many the set is to serve.
+        rows: distinct test rows.
+        judged_before: how many of them served an earlier judgement.
+        problem: why no verdict may be given, or "".
+    """
+
+    alpha: float
+    number: int
+    max_judgements: int
+    rows: int
+    judged_before: int
+    problem: str = ""
+
+    @property
+    def summary(self) -> str:
+        """In words."""
+        if self.problem:
+            return self.problem
+        return (
+            f"judgement {self.number} of at most {self.max_judgements} on these test rows, "
+            f"at level {self.alpha:g}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """Every judgement made of one model's test sets.
+
+    Attributes:
+        lines: oldest first.
+        budgets: the distinct rows that each budget was spent on, sorted.
+    """
+
+    lines: tuple[Line, ...] = ()
+    budgets: tuple[Rows, ...] = ()
+
+    def spend(
+        self, rows: Rows, weights: str, judgement: str, *, alpha: float, maximum: int, run: str, at: str
+    ) -> tuple[Ledger, Allowance]:
+        """Draw one judgement from the budget of these rows.
+
+        Args:
+            rows: digests of the test rows; duplicates count once.
+            weights: digest of the frozen model.
+            judgement: digest of the plan's judgement.
+            alpha: the plan's level.
+            maximum: the plan's ``max_judgements``.
+            run: the MLflow run.
+            at: now, UTC.
+
+        Returns:
+            The ledger with the line added (itself where nothing is spent), and what may be spent.
+        """
+        rows = np.unique(rows)
+        budget = self._budget_of(rows)
+        known = self.budgets[budget] if budget < len(self.budgets) else rows[:0]
+        before = [line for line in self.lines if line.budget == budget]
+        pairs = [(line.weights, line.judgement) for line in before]
+        number = len(before) + 1
+        if (weights, judgement) in pairs:
+            number = pairs.index((weights, judgement)) + 1
+        allowed = Allowance(
+            alpha=alpha / maximum,
+            number=number,
+            max_judgements=maximum,
+            rows=len(rows),
+            judged_before=int(np.isin(rows, known, assume_unique=True).sum()),
+        )
+        if number <= len(before):
+            return self, allowed
+        if sum(line.share for line in before) + 1 / maximum > 1 + ROUNDING:
+            return self, allowed.model_copy(update={"problem": _used_up(len(before), maximum)})
+        line = Line(budget=budget, weights=weights, judgement=judgement, share=1 / maximum, run=run, at=at)
+        grown = (*self.budgets[:budget], np.union1d(known, rows), *self.budgets[budget + 1 :])
+        return replace(self, lines=(*self.lines, line), budgets=grown), allowed
+
+    def _budget_of(self, rows: Rows) -> int:
+        """The budget that at least half of the rows belong to, the most spent if several; else a new one."""
+        shared = [np.isin(rows, known, assume_unique=True).mean() for known in self.budgets]
+        spent = [sum(line.share for line in self.lines if line.budget == i) for i in range(len(shared))]
+        same = [i for i, share in enumerate(shared) if share >= SAME_SET]
+        return max(same, key=lambda i: spent[i], default=len(self.budgets))
+
+
+def _used_up(made: int, maximum: int) -> str:
+    return (
+        f"test set used up: {made} judgements were made on these rows, and the plan's max_judgements is "
+        f"{maximum}; at least half of the test rows must be ones never judged before"
+    )
+
+
+def withheld(judged: Sequence[Judged], problem: str) -> tuple[Judged, ...]:
+    """The same measurements, each INCONCLUSIVE for a reason that lies outside of them."""
+    return tuple(
+        one.model_copy(
+            update={
+                "verdict": Verdict.INCONCLUSIVE,
+                "settles": problem,
+                "sentence": f"{one.metric.replace('_', ' ')} by {one.attribute}: {problem}",
+            }
+        )
+        for one in judged
+    )

@@ -1,0 +1,115 @@
+"""What a newer judgement asks less strictly than an earlier one, in words for whoever signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.plan.judgement import Judgement, Limit
+
+
+def loosened(before: Judgement, now: Judgement) -> tuple[str, ...]:
+    """Loosened limits, dropped attributes, merged groups, a changed test set: each as a sentence.
+
+    What became stricter is not listed.
+
+    Args:
+        before: the judgement of the version compared with.
+        now: the judgement in force.
+    """
+    return (
+        *_attributes(before, now),
+        *_limits(before, now),
+        *_levels(before, now),
+        *_test_set(before, now),
+        *_performance(before, now),
+        *_population(before, now),
+    )
+
+
+def _attributes(before: Judgement, now: Judgement) -> Iterator[str]:
+    for name, was in before.protected.items():
+        present = now.protected.get(name)
+        if present is None:
+            yield f"protected attribute {name} was dropped"
+        elif present.column != was.column:
+            yield f"protected attribute {name} is read from {present.column}, it was {was.column}"
+        elif merged := sorted(set(was.bins or []) - set(present.bins or [])):
+            yield f"groups of {name} were merged: no edge at {', '.join(f'{edge:g}' for edge in merged)}"
+    if before.unit is not None and now.unit != before.unit:
+        yield f"the sampling unit is {now.unit or 'the row'}, it was {before.unit}"
+
+
+def _limits(before: Judgement, now: Judgement) -> Iterator[str]:
+    present = {(limit.metric, limit.attribute): limit for limit in now.limits}
+    for was in before.limits:
+        same = present.get((was.metric, was.attribute))
+        what = f"{was.metric} by {was.attribute}"
+        if same is None:
+            yield f"the limit on {what} ({was.limit:g}) was dropped"
+        elif _looser(was, same):
+            yield f"the limit on {what} is {same.limit:g}, it was {was.limit:g}"
+
+
+def _looser(was: Limit, now: Limit) -> bool:
+    return now.limit < was.limit if was.is_ratio else now.limit > was.limit
+
+
+def _levels(before: Judgement, now: Judgement) -> Iterator[str]:
+    if now.alpha > before.alpha:
+        yield f"alpha is {now.alpha:g}, it was {before.alpha:g}"
+    was, present = before.too_small, now.too_small
+    if (was.policy, present.policy) == ("inconclusive", "report"):
+        yield f"groups with fewer than {present.smallest_denominator} rows are listed and not judged any more"
+    elif present.policy == "report" and present.smallest_denominator > was.smallest_denominator:
+        yield (
+            f"groups with fewer than {present.smallest_denominator} rows are not judged, "
+            f"it was {was.smallest_denominator}"
+        )
+    if now.champion.margin > before.champion.margin:
+        yield f"a champion may be {now.champion.margin:g} worse, it was {before.champion.margin:g}"
+
+
+def _test_set(before: Judgement, now: Judgement) -> Iterator[str]:
+    def tested(judgement: Judgement) -> tuple[object, ...]:
+        part = {(source.name, source.sha256) for source in judgement.data.sources if source.part != "train"}
+        return part, judgement.test_set.fraction
+
+    if tested(before) != tested(now):
+        yield "the test set changed: other files, bytes or share"
+    if now.test_set.max_judgements < before.test_set.max_judgements:
+        yield (
+            f"max_judgements is {now.test_set.max_judgements}, it was {before.test_set.max_judgements}: "
+            "each judgement is made at a larger level"
+        )
+    if before.data.label != now.data.label:
+        yield "the label, its classes or their spellings changed"
+
+
+def _performance(before: Judgement, now: Judgement) -> Iterator[str]:
+    present = {required.metric: required.minimum for required in now.performance}
+    for was in before.performance:
+        if present.get(was.metric, 0.0) < was.minimum:
+            found = f"{present[was.metric]:g}" if was.metric in present else "gone"
+            yield f"the minimum {was.metric} is {found}, it was {was.minimum:g}"
+
+
+def _population(before: Judgement, now: Judgement) -> Iterator[str]:
+    was, present = before.population, now.population
+    if was is None:
+        return
+    if present is None:
+        yield "the reference population was dropped"
+        return
+    if dropped := sorted(set(was.attributes) - set(present.attributes)):
+        yield f"the reference population is no longer compared by {', '.join(dropped)}"
+    if was.sha256 != present.sha256:
+        yield "the reference population has other figures"
+    if was.ratio_limits is not None and (
+        present.ratio_limits is None
+        or present.ratio_limits[0] < was.ratio_limits[0]
+        or present.ratio_limits[1] > was.ratio_limits[1]
+    ):
+        found = list(present.ratio_limits or ()) or "none"
+        yield f"the limits of representation ratios are {found}, they were {list(was.ratio_limits)}"
+    if was.raking is not None and present.raking is None:
+        yield "raking to the reference population was dropped"

@@ -1,0 +1,178 @@
+"""The ledger of a model's test set, kept in MLflow beside the registry: who judged on which rows, how often.
+
+It is a run of its own in the model's experiment, tagged ``assay.ledger``, with a table that people can
+read and one file, ``ledger.json``: every judgement, and the digests of the rows of each budget (base64 of
+little-endian 64-bit integers). A model that was judged before and has no ledger, or one whose bytes were
+changed, is given no verdict: what was spent is then unknown.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+
+from tasks.evidence.digest import write_atomically
+from tasks.fairness.spending import Allowance, Ledger, Line, Rows
+from tasks.plan import Plan
+from tasks.register.client import Connection
+from tasks.register.runs import NOTE, fitting
+
+TAG, HEAD, JUDGED = "assay.ledger", "assay.ledger_head", "assay.judged"
+FILE = "ledger.json"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A ledger as it was read, or why it can't be relied on."""
+
+    run_id: str | None
+    ledger: Ledger
+    problem: str = ""
+
+
+def spend(connection: Connection, plan: Plan, run_id: str, rows: Sequence[str], weights: str) -> Allowance:
+    """Draw one judgement of these test rows from the ledger, before the test part is opened.
+
+    The caller holds the lock of the model's runs.
+
+    Args:
+        connection: MLflow.
+        plan: names the model, alpha and ``max_judgements``.
+        run_id: the run that judges.
+        rows: digest of every test row, hexadecimal.
+        weights: digest of the frozen model.
+
+    Returns:
+        What may be spent; with a problem, and nothing written, where nothing may.
+
+    Raises:
+        RegistryError: when MLflow can't be read or written.
+    """
+    judgement = plan.judgement
+    with connection.doing(f"draw on the ledger of {plan.name!r}'s test set") as client:
+        found = _read(client, plan.name)
+        grown, allowance = found.ledger.spend(
+            np.array([int(row, 16) for row in rows], np.uint64),
+            weights,
+            plan.digests["judgement"],
+            alpha=judgement.alpha,
+            maximum=judgement.test_set.max_judgements,
+            run=run_id,
+            at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        if found.problem:
+            return allowance.model_copy(update={"problem": found.problem})
+        if grown is not found.ledger:
+            ledger_run = found.run_id or _new_run(client, connection, plan)
+            _write(client, ledger_run, grown)
+        client.set_tag(run_id, JUDGED, "yes")
+    return allowance
+
+
+def ledger_problems(connection: Connection, model: str, weights: str, judgement: str) -> list[str]:
+    """Whether a judgement stands in the ledger: one sentence if not."""
+    with connection.doing(f"read the ledger of {model!r}'s test set") as client:
+        found = _read(client, model)
+    if found.problem:
+        return [found.problem]
+    if any((line.weights, line.judgement) == (weights, judgement) for line in found.ledger.lines):
+        return []
+    return [f"no judgement of weights {weights[:12]}… by {judgement[:12]}… stands in the ledger of {model}"]
+
+
+def _read(client: MlflowClient, model: str) -> _Found:
+    experiments = [each.experiment_id for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
+    runs = list(client.search_runs(experiments, f"tags.`{TAG}` = '{model}'"))
+    if len(runs) > 1:
+        return _Found(
+            None, Ledger(), f"{len(runs)} ledgers of {model}'s test set were found: delete the false ones"
+        )
+    if not runs:
+        return _Found(None, Ledger(), _missing(client, experiments, model))
+    return _load(client, runs[0], model)
+
+
+def _missing(client: MlflowClient, experiments: list[str], model: str) -> str:
+    """A model that was never judged has no ledger yet; any other must have one."""
+    known = client.search_runs(
+        experiments, f"tags.`assay.model` = '{model}' and tags.`{JUDGED}` = 'yes'", max_results=1
+    )
+    if not known and not client.search_model_versions(f"name = '{model}'", max_results=1):
+        return ""
+    return (
+        f"the ledger of {model}'s test set is missing, so what was spent on it is unknown: restore the "
+        f"MLflow run tagged {TAG}={model} (`mlflow runs restore --run-id ID`)"
+    )
+
+
+def _load(client: MlflowClient, run: Run, model: str) -> _Found:
+    run_id = str(run.info.run_id)
+    if HEAD not in run.data.tags:  # its maker was killed before a line was written
+        return _Found(run_id, Ledger(), _missing(client, [run.info.experiment_id], model))
+    if not any(item.path == FILE for item in client.list_artifacts(run_id)):
+        return _Found(
+            run_id, Ledger(), f"{FILE} of {model}'s test set is gone from MLflow run {run_id}: restore it"
+        )
+    with tempfile.TemporaryDirectory(prefix="assay-ledger-") as scratch:
+        content = Path(client.download_artifacts(run_id, FILE, scratch)).read_bytes()
+    if hashlib.sha256(content).hexdigest() not in run.data.tags.get(HEAD, "").split():
+        problem = f"the ledger of {model}'s test set (MLflow run {run_id}) was changed by other hands"
+        return _Found(run_id, Ledger(), problem)
+    document = json.loads(content)
+    lines = tuple(Line.model_validate(line) for line in document["lines"])
+    return _Found(run_id, Ledger(lines, tuple(_decoded(rows) for rows in document["budgets"])))
+
+
+def _new_run(client: MlflowClient, connection: Connection, plan: Plan) -> str:
+    experiment = connection.experiment(plan.operations.registry.experiment or plan.name)
+    name = f"Ledger of {plan.name}'s test set"
+    run_id = str(client.create_run(experiment, run_name=name, tags={TAG: plan.name}).info.run_id)
+    client.set_terminated(run_id, "FINISHED")
+    return run_id
+
+
+def _write(client: MlflowClient, run_id: str, ledger: Ledger) -> None:
+    """Write the ledger; its tag names the old and the new bytes meanwhile, so that a kill breaks nothing."""
+    document = {
+        "schema": 1,
+        "lines": [line.model_dump(mode="json") for line in ledger.lines],
+        "budgets": [_encoded(rows) for rows in ledger.budgets],
+    }
+    content = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+    head = hashlib.sha256(content).hexdigest()
+    before = client.get_run(run_id).data.tags.get(HEAD, "")
+    client.set_tag(run_id, HEAD, f"{before} {head}".strip())
+    with tempfile.TemporaryDirectory(prefix="assay-ledger-") as scratch:
+        write_atomically(Path(scratch) / FILE, content)
+        client.log_artifact(run_id, str(Path(scratch) / FILE))
+    client.set_tag(run_id, HEAD, head)
+    client.set_tag(run_id, NOTE, fitting(_page(ledger)))
+
+
+def _encoded(rows: Rows) -> str:
+    return base64.b64encode(rows.astype("<u8").tobytes()).decode()
+
+
+def _decoded(text: str) -> Rows:
+    return np.frombuffer(base64.b64decode(text), "<u8").astype(np.uint64)
+
+
+def _page(ledger: Ledger) -> str:
+    head = "| set of rows | judged | weights | judgement | spent | run |\n|---|---|---|---|---|---|\n"
+    rows = "".join(
+        f"| {line.budget} ({len(ledger.budgets[line.budget]):,} rows) | {line.at} | `{line.weights[:12]}` "
+        f"| `{line.judgement[:12]}` | {line.share:.3g} of alpha | `{line.run}` |\n"
+        for line in ledger.lines
+    )
+    told = "Every judgement made on this model's test rows. A set whose shares add up to 1 is used up."
+    return f"{told}\n\n{head}{rows}"

@@ -1,0 +1,92 @@
+"""The ledger in a real MLflow: written before a judgement, read by the next, missed when it is gone."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.plan import Plan, load_plan
+from tasks.register.client import Connection
+from tasks.register.ledger import HEAD, TAG, ledger_problems, spend
+from tasks.register.registry import create_version
+
+ROWS = [f"{i:016x}" for i in range(1000)]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    loaded = load_plan("adult", Path("data"))
+    test_set = loaded.judgement.test_set.model_copy(update={"max_judgements": 2})
+    return loaded.model_copy(update={"judgement": loaded.judgement.model_copy(update={"test_set": test_set})})
+
+
+def new_run(connection: Connection) -> str:
+    run = connection.client.create_run(connection.experiment("adult"), tags={"assay.model": "adult"})
+    return str(run.info.run_id)
+
+
+def ledger_run(connection: Connection) -> str:
+    found = connection.client.search_runs([connection.experiment("adult")], f"tags.`{TAG}` = 'adult'")
+    assert len(found) == 1
+    return str(found[0].info.run_id)
+
+
+def test_judgements_are_counted_over_runs(connection: Connection, plan: Plan) -> None:
+    first = spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    second = spend(connection, plan, new_run(connection), ROWS, "b" * 64)
+    again = spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    third = spend(connection, plan, new_run(connection), ROWS, "c" * 64)
+    assert [each.number for each in (first, second, again, third)] == [1, 2, 1, 3]
+    assert first.alpha == plan.judgement.alpha / 2
+    assert second.judged_before == 1000
+    assert [each.problem for each in (first, second, again)] == ["", "", ""]
+    assert "test set used up" in third.problem
+
+
+def test_a_judgement_is_found_in_the_ledger(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    judgement = plan.digests["judgement"]
+    assert ledger_problems(connection, "adult", "a" * 64, judgement) == []
+    assert "no judgement of weights bbbb" in ledger_problems(connection, "adult", "b" * 64, judgement)[0]
+
+
+def test_people_can_read_it(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    page = connection.client.get_run(ledger_run(connection)).data.tags["mlflow.note.content"]
+    assert "| 0 (1,000 rows) |" in page
+    assert "0.5 of alpha" in page
+
+
+def test_a_missing_ledger_of_a_judged_model_is_a_problem(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    connection.client.delete_run(ledger_run(connection))
+    assert "is missing" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+
+
+def test_a_missing_ledger_of_a_registered_model_is_a_problem(
+    connection: Connection, plan: Plan, tmp_path: Path
+) -> None:
+    create_version(connection, "adult", "0" * 32, tmp_path.as_uri(), {}, "")
+    assert "is missing" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+
+
+def test_an_altered_ledger_is_a_problem(connection: Connection, plan: Plan, tmp_path: Path) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    run = ledger_run(connection)
+    path = Path(connection.client.download_artifacts(run, "ledger.json", str(tmp_path)))
+    path.write_text(path.read_text().replace("0.5", "0.05"))
+    connection.client.log_artifact(run, str(path))
+    assert "changed by other hands" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+
+
+def test_two_ledgers_are_a_problem(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    connection.client.create_run(connection.experiment("adult"), tags={TAG: "adult"})
+    assert "2 ledgers" in spend(connection, plan, new_run(connection), ROWS, "a" * 64).problem
+
+
+def test_a_kill_while_writing_leaves_a_ledger_that_can_be_read(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    run = ledger_run(connection)
+    head = connection.client.get_run(run).data.tags[HEAD]
+    connection.client.set_tag(run, HEAD, f"{head} {'f' * 64}")  # killed before the file was replaced
+    assert spend(connection, plan, new_run(connection), ROWS, "b" * 64).number == 2
