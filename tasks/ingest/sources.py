@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tasks.errors import SourceError, SourceUnreachable
+from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.evidence.records import FileRef
 from tasks.ingest.archive import COMPRESSED_ENDINGS, DAMAGE, PIECE, digest_archive, is_archive, pieces
 from tasks.ingest.origins import obtain
@@ -29,7 +29,8 @@ def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
         The file as written; its path is ``destination``.
 
     Raises:
-        SourceUnreachable: if no place could be reached; each is listed with its reason.
+        SourceAbsent: if nothing is at any place; each is listed with its reason.
+        SourceUnreachable: likewise, but one of them may answer later.
         SourceError: if a place gave other bytes than the plan pins; names both hashes.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -73,16 +74,18 @@ def _accept(source: Source, obtained: Path, destination: Path, temporary: Path) 
     found = digest_archive(named) if archive else digest.hexdigest()
     if found != source.sha256:
         size = named.stat().st_size
-        raise SourceError(f"sha256 {source.sha256} is expected, found {found} ({size} bytes)")
+        what = f"({size} bytes)" if size else "which is empty (0 bytes)"
+        raise SourceError(f"sha256 {source.sha256} is expected, found {found} {what}")
     named.replace(destination)
     return FileRef(path=destination.as_posix(), sha256=digest.hexdigest(), bytes=destination.stat().st_size)
 
 
 def _all_failed(source: Source, failures: list[SourceError]) -> SourceError:
-    """One error for all places; unreachable only if every place was."""
+    """One error for all places; unreachable only if every place was, absent only if all were."""
     lines = "".join(f"\n  - {failure}" for failure in failures)
-    if all(isinstance(failure, SourceUnreachable) for failure in failures):
-        return SourceUnreachable(
+    if all(isinstance(failure, SourceAbsent | SourceUnreachable) for failure in failures):
+        later = any(isinstance(failure, SourceUnreachable) for failure in failures)
+        return (SourceUnreachable if later else SourceAbsent)(
             f"{source.name}: no origin could be reached{lines}\n"
             "Check the network and the index settings, or put the file into the folder that "
             "ASSAY_MIRROR names."

@@ -92,7 +92,7 @@ REFUSED = {
     "missing column": (header(left_out="hours-per-week"), ["train part", "missing: hours-per-week"]),
     "extra column": (header(added="zodiac"), ["train part", "extra: zodiac"]),
     "wrong type": (cell("train", 7, "age", "thirty"), ["column age", "whole number", "rows 7"]),
-    "empty file": (empty, ["test part", "at least 2000 rows"]),
+    "empty file": (empty, ["raw/test.csv: is empty (0 bytes)", "pin the sha256 of the whole file"]),
     "NaN": (number("NaN"), ["column hours-per-week", "finite", "rows 5"]),
     "infinity": (number("-inf"), ["column hours-per-week", "finite", "rows 5"]),
     "one class": (everywhere("train", "income", "<=50K"), ["column income", "every class occurs", ">50K"]),

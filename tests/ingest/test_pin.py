@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import yaml
 
-from tasks.errors import PlanError, Refusal, SourceAltered, SourceError, SourceUnreachable
+from tasks.errors import PlanError, Refusal, SourceAbsent, SourceAltered, SourceError, SourceUnreachable
 from tasks.evidence.digest import digest_file
 from tasks.evidence.records import Dataset
 from tasks.ingest.parts import read_part
@@ -159,11 +159,37 @@ def test_altered_source_is_named_with_both_hashes(small: Small) -> None:
     assert not isinstance(caught.value, SourceAltered | SourceUnreachable)
 
 
-def test_unreachable_source_keeps_its_class(small: Small) -> None:
+def test_absent_source_keeps_its_class(small: Small) -> None:
     plan = small.plan()
     (small.top / "origin" / "test.csv").unlink()
-    with pytest.raises(SourceUnreachable, match="there is no file"):
+    with pytest.raises(SourceAbsent, match="there is no file"):
         pin(plan, small.top)
+
+
+def test_empty_source_is_called_empty(small: Small) -> None:
+    small.put_bytes("train", b"")
+    small.put_bytes("test", b"")
+    with pytest.raises(Refusal) as caught:
+        pin(small.plan(), small.top)
+    for name in ("train.csv", "test.csv"):
+        assert f"raw/{name}: is empty (0 bytes)" in str(caught.value)
+    assert "pin the sha256 of the whole file" in str(caught.value)
+
+
+def test_archive_without_git_is_told_apart_and_the_remedy_helps(small: Small) -> None:
+    """As `git archive` packs a project: with .dvc, without .git."""
+    plan = small.plan()
+    subprocess.run(["git", "init", "-q"], check=True)
+    expected = pin(plan, small.top)
+    shutil.rmtree(small.top / ".git")
+    with pytest.raises(SourceError, match=r"no git checkout.*unpacked from an archive\?.*`git init`"):
+        pin(plan, small.top)
+    subprocess.run(["git", "init", "-q"], check=True)
+    assert pin(plan, small.top) == expected
+    shutil.rmtree(small.top / ".git")
+    config = small.top / ".dvc" / "config"
+    config.write_text(config.read_text().replace("[core]\n", "[core]\n    no_scm = true\n"))
+    assert pin(plan, small.top) == expected
 
 
 def test_unreadable_source_is_refused(small: Small) -> None:

@@ -9,10 +9,12 @@ import http.server
 import ipaddress
 import lzma
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -24,7 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tasks.errors import SourceError, SourceUnreachable
+from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.ingest import origins
 from tasks.ingest.sources import fetch
 from tasks.plan.judgement import Source
@@ -93,7 +95,7 @@ def test_truncated_compressed_source_is_named(tmp_path: Path, pack: object) -> N
 
 def test_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(b"before")
-    with pytest.raises(SourceUnreachable):
+    with pytest.raises(SourceAbsent):
         fetch(source("file:/nowhere"), tmp_path / "rows.csv", None)
     assert (tmp_path / "rows.csv").read_bytes() == b"before"
     assert only_the_file(tmp_path)
@@ -102,11 +104,71 @@ def test_failure_leaves_the_file_that_was_there(tmp_path: Path) -> None:
 def test_every_unreachable_origin_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(origins, "PAUSE_SECONDS", 0)
     places = ["file:/nowhere/rows.csv", "https://127.0.0.1:9/rows.csv"]
-    with pytest.raises(SourceUnreachable) as caught:
+    with pytest.raises(SourceAbsent) as caught:
         fetch(source(*places), tmp_path / "raw" / "rows.csv", None)
     for place, reason in zip(places, ("there is no file", "refused"), strict=True):
         assert any(place in line and reason in line for line in str(caught.value).splitlines())
     assert "ASSAY_MIRROR" in str(caught.value)
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own settings: every index, registry and store is at a port where nothing listens."""
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+
+
+@pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://127.0.0.1:9/rows.csv",
+        "https://nowhere.invalid/rows.csv",
+        "pypi:assay-test-rows==1.0!rows/rows.csv",
+        "npm:assay-test-rows@1.0.0!rows.csv",
+        "s3://bucket/rows.csv",
+    ],
+)
+def test_where_nothing_listens_is_told_within_seconds(tmp_path: Path, origin: str) -> None:
+    """A closed port or an unknown name: one short retry, and none by the flow."""
+    start = time.perf_counter()
+    with pytest.raises(SourceAbsent) as caught:
+        fetch(source(origin), tmp_path / "raw" / "rows.csv", None)
+    assert time.perf_counter() - start < 7.5  # pip alone would wait so long between its own five retries
+    assert origin in str(caught.value)
+    assert not _worth_trying_again(caught.value)
+
+
+def test_place_that_may_answer_later_is_tried_again_by_the_flow(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(origins, "PAUSE_SECONDS", 0)
+        patch.setattr(origins, "TIMEOUT_SECONDS", 0.1)
+        place = f"https://127.0.0.1:{silent.getsockname()[1]}/rows.csv"
+        with pytest.raises(SourceUnreachable, match=r"timed out.*tried 3 times") as caught:
+            fetch(source("file:/nowhere", place), tmp_path / "raw" / "rows.csv", None)
+    assert _worth_trying_again(caught.value)
+
+
+def _worth_trying_again(error: Exception) -> bool:
+    """What the flow's task decides, from the state that Prefect would give it."""
+    from prefect.states import Failed
+
+    from tasks.ingest import task
+
+    return task._worth_trying_again(None, None, Failed(data=error))  # type: ignore[arg-type]
+
+
+def test_empty_answer_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "origin").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"found e3b0c442\w+ which is empty \(0 bytes\)"):
+        fetch(source((tmp_path / "origin").as_uri()), tmp_path / "raw" / "rows.csv", None)
 
 
 def test_archive_is_pinned_by_its_members(tmp_path: Path) -> None:

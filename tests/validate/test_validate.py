@@ -121,7 +121,7 @@ BAD: dict[str, tuple[Callable[[Small], None], str]] = {
         "train part: expected at least 20 rows, found 19",
     ),
     "only a header": (lambda s: s.put("test", []), "test part: expected at least 10 rows, found 0"),
-    "empty file": (lambda s: s.put_bytes("test", b""), "test part: expected at least 10 rows, found 0"),
+    "a blank line": (lambda s: s.put_bytes("test", b"\n"), "test part: expected at least 10 rows, found 0"),
     "duplicates": (
         lambda s: s.put("train", rows(20) * 3),
         "train part: expected at most 20.00% duplicated rows, found",
