@@ -11,10 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.fairness.spelling import as_column, spelled
+
 UNKNOWN = "unknown"
 """The level of missing group values."""
 MAXIMUM_LEVELS = 1_000
 """More levels than this in a column are no groups or classes."""
+NARROW = 64
+"""Categories that lie closer than this in polars' common pool are counted as they are numbered there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,30 +48,28 @@ def natural_order(level: str) -> tuple[Any, ...]:
 
 
 def encode(name: str, values: Any, *, missing: str | None = None) -> Codes:
-    """Encode a column: `Codes` as they are, integers and booleans in place, else by their names.
+    """Encode a column: `Codes` as they are, integers, booleans and categories in place, else by names.
+
+    Missing are null, None, pandas' NA and NaT, the empty string, and NaN among strings (pandas' mark).
+    NaN among numbers is not a missing group: it is a number that could not be computed, and refused.
 
     Args:
         name: what the column is called, for messages.
-        values: `Codes`, a polars Series, a numpy array or a sequence of strings, numbers or booleans.
+        values: `Codes`, a polars or pandas Series, a numpy array or a sequence of strings, numbers or
+            booleans; categories of polars, pandas and Arrow.
         missing: the level of missing values; without it a missing value is an error.
 
     Raises:
-        ValueError: for missing values where none may be, codes out of range, or too many levels.
+        ValueError: for missing values where none may be, NaN, codes out of range, or too many levels.
     """
     if isinstance(values, Codes):
         return _checked(name, values)
-    if not isinstance(values, pl.Series):
-        array = np.asarray(values)
-        if array.ndim != 1:
-            raise ValueError(f"{name}: one value a row is expected, found an array of shape {array.shape}")
-        if array.dtype.kind in "iub":
-            return _from_integers(name, array)
-        values = _as_series(array)
-    if not values.null_count() and (values.dtype.is_integer() or values.dtype == pl.Boolean):
-        return _from_integers(name, values.to_numpy())
-    if isinstance(values.dtype, pl.Enum) and not values.null_count():
-        return _few(name, Codes(values.to_physical().to_numpy(), values.dtype.categories.to_list()))
-    return _from_names(name, _spelled(values), missing)
+    column = as_column(name, values)
+    if isinstance(column, np.ndarray):
+        return _from_integers(name, column)
+    if column.null_count():
+        return _with_missing(name, column, missing)
+    return _from_series(name, column, missing)
 
 
 def _checked(name: str, column: Codes) -> Codes:
@@ -93,6 +95,16 @@ def _too_many(name: str, levels: int) -> str:
     )
 
 
+def _from_series(name: str, values: pl.Series, missing: str | None) -> Codes:
+    if values.dtype.is_integer() or values.dtype == pl.Boolean:
+        return _from_integers(name, values.to_numpy())
+    if isinstance(values.dtype, pl.Enum) and "" not in values.dtype.categories:
+        return _few(name, Codes(values.to_physical().to_numpy(), values.dtype.categories.to_list()))
+    if values.dtype == pl.Categorical and len(values):
+        return _from_categories(name, values, missing)
+    return _from_names(name, values, missing)
+
+
 def _from_integers(name: str, array: NDArray[Any]) -> Codes:
     """Integers in a narrow range address their counts directly; levels are those that occur."""
     if array.dtype.kind == "b":
@@ -106,34 +118,48 @@ def _from_integers(name: str, array: NDArray[Any]) -> Codes:
     return _few(name, Codes(codes, [str(value) for value in found], declared=False))
 
 
-def _as_series(array: NDArray[Any]) -> pl.Series:
-    if array.dtype.kind == "O":
-        missing = [value is None or value != value for value in array]  # noqa: PLR0124 - NaN differs from itself
-        return pl.Series(
-            [None if gone else str(v) for v, gone in zip(array, missing, strict=True)], dtype=pl.String
-        )
-    return pl.Series(array)
+def _from_categories(name: str, values: pl.Series, missing: str | None) -> Codes:
+    """Categories share one pool of numbers with every other column of the process."""
+    codes = values.to_physical()
+    array = codes.to_numpy()
+    low, high = int(array.min()), int(array.max())
+    if high - low >= NARROW:
+        return _from_names(name, values, missing)
+    numbers = pl.Series(range(low, high + 1), dtype=codes.dtype)
+    levels = numbers.cat.to(values.dtype).cast(pl.String).to_list()
+    if "" in levels:
+        return _from_names(name, values, missing)
+    return Codes(array, levels, low, declared=False)
 
 
-def _spelled(values: pl.Series) -> pl.Series:
-    """Names of the values: 1.0 is "1", booleans are "True" and "False", NaN is missing."""
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-        whole = values.drop_nulls()
-        if bool((whole == whole.round()).all()) and bool((whole.abs() < 2**53).all()):
-            values = values.cast(pl.Int64)
-    if values.dtype == pl.Boolean:
-        return values.replace_strict([False, True], ["False", "True"], return_dtype=pl.String)
-    return values.cast(pl.String)
+def _with_missing(name: str, values: pl.Series, missing: str | None) -> Codes:
+    """The values that are there, encoded, and a level more for those that are not."""
+    if missing is None:
+        raise ValueError(f"{name}: {values.null_count()} of {len(values)} values are missing")
+    there = encode(name, values.drop_nulls(), missing=missing)
+    levels = list(there.levels)
+    if missing not in levels:
+        levels.append(missing)
+    codes = np.full(len(values), levels.index(missing), np.min_scalar_type(len(levels)))
+    codes[values.is_not_null().to_numpy()] = there.codes.astype(np.int64) - there.first
+    return _few(name, Codes(codes, levels, declared=there.declared))
 
 
 def _from_names(name: str, values: pl.Series, missing: str | None) -> Codes:
-    if values.null_count():
-        if missing is None:
-            raise ValueError(f"{name}: {values.null_count()} of {len(values)} values are missing")
-        values = values.fill_null(missing)
+    if values.dtype.is_float() and values.is_nan().any():
+        wrong = f"{name}: {values.is_nan().sum()} of {len(values)} values are missing (NaN)"
+        advice = ": is it a number that needs `bins`? Mark a group that is not known as null"
+        raise ValueError(wrong + (advice if missing is not None else ""))
     found = values.unique()
     if len(found) > MAXIMUM_LEVELS:
         raise ValueError(_too_many(name, len(found)))
-    levels = sorted(found.to_list(), key=natural_order)
-    return Codes(values.cast(pl.Enum(levels)).to_physical().to_numpy(), levels, declared=False)
+    names = spelled(found)
+    if names.null_count():
+        text = values.cast(pl.String)
+        return _with_missing(name, text.set(text == "", None), missing)
+    levels = sorted(names.to_list(), key=natural_order)
+    position = [levels.index(level) for level in names]
+    if values.dtype in {pl.String, pl.Categorical}:
+        return Codes(values.cast(pl.Enum(levels)).to_physical().to_numpy(), levels, declared=False)
+    codes = values.replace_strict(found, position, return_dtype=pl.UInt16)
+    return Codes(codes.to_numpy(), levels, declared=False)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from math import prod
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from tasks.evidence.digest import canonical_json
-from tasks.fairness.columns import UNKNOWN, Codes, encode, natural_order
-from tasks.fairness.counting import arrange, count
+from tasks.fairness.columns import natural_order
+from tasks.fairness.counting import arrange, marginal_places, places, summed
+from tasks.fairness.filing import read_counts, read_weights
+from tasks.fairness.intake import Counted, count_rows, settled_classes, settled_positive
 from tasks.fairness.metrics import RATES, tally
 from tasks.fairness.scores import ScoreBins
+from tasks.fairness.units import Entries, Units, units_of_parts
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
-SCHEMA = 1
-MAXIMUM_CELLS = 20_000_000
-RESERVED = frozenset({"n", "label", "unit", *RATES})
-"""Names that no attribute may have: they are columns of `Cube.rates`."""
+SCHEMA = 2
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,9 @@ class Cube:
         positive: the class whose rates are compared; None where there are more than two.
         counts: shape [levels of each axis ..., true class, predicted class].
         score_bins: histograms of the score by attribute, kept apart; None without a score.
+        weights: sums of the rows' weights, shape of the counts; None = every row weighs 1.
+        squares: sums of their squares, likewise.
+        units: the counts by sampling unit; None = the rows are the units.
     """
 
     axes: Mapping[str, tuple[str, ...]]
@@ -44,9 +48,12 @@ class Cube:
     positive: str | None
     counts: Ints
     score_bins: ScoreBins | None = None
+    weights: Floats | None = None
+    squares: Floats | None = None
+    units: Units | None = None
 
     @classmethod
-    def from_arrays(
+    def from_arrays(  # noqa: PLR0913 - the columns of an audit
         cls,
         y_true: Any,
         y_pred: Any,
@@ -54,44 +61,58 @@ class Cube:
         *,
         score: Any = None,
         score_edges: Sequence[float] | None = None,
+        weight: Any = None,
+        unit: Any = None,
         labels: Sequence[Any] | None = None,
         positive: Any = None,
     ) -> Self:
         """Count rows in one pass.
 
         Args:
-            y_true: true classes, shape [rows]; strings, integers, booleans, whole numbers or `Codes`.
+            y_true: true classes, shape [rows]; strings, whole numbers, booleans, categories or `Codes`.
             y_pred: predicted classes, likewise.
-            groups: attribute -> values, shape [rows]; missing values become the level "unknown".
+            groups: attribute -> values, shape [rows], also fractions; missing values (null, None, an empty
+                string) become the level "unknown", NaN among numbers is refused.
             score: probability of the positive class in [0, 1], shape [rows].
-            score_edges: inner edges of the score's bins, rising; fixed on validation rows.
+            score_edges: inner edges of the score's bins, rising; 200 bins of equal width without them.
+            weight: of each row, above 0, shape [rows]; sums are exact up to rounding, for other orders too.
+            unit: what was sampled (a person, a template), where several rows may be of one, shape [rows].
             labels: the classes; the union of truth and prediction when not given.
             positive: the class whose rates are compared; 1 or True of two classes when not given.
 
         Raises:
-            ValueError: for lengths that differ, missing or unexpected classes, bad scores, no attribute.
+            ValueError: for lengths that differ, missing or unexpected classes, scores outside [0, 1],
+                weights that are not above 0, rows without a unit, an attribute whose name is taken.
         """
-        truth, guess = encode("y_true", y_true), encode("y_pred", y_pred)
-        columns = {name: encode(name, values, missing=UNKNOWN) for name, values in groups.items()}
-        _check_shapes({"y_true": truth, "y_pred": guess, **columns})
-        raw = count([*columns.values(), truth, guess])
-        found = [_found(column, raw, axis) for axis, column in enumerate([*columns.values(), truth, guess])]
-        classes = _classes(found[-2], found[-1], labels)
-        axes = {
-            name: tuple(sorted(levels, key=natural_order))
-            for name, levels in zip(columns, found, strict=False)
-        }
-        old = [tuple(column.levels) for column in (*columns.values(), truth, guess)]
-        counts = arrange(raw, old, [*axes.values(), classes, classes])
-        bins = None
-        if score is not None:
-            bins = ScoreBins.count(score, score_edges, truth, classes, columns, axes)
-        return cls(axes, classes, _positive(classes, positive), counts, bins)
+        counted = count_rows(
+            y_true, y_pred, groups, score=score, score_edges=score_edges, weight=weight, unit=unit
+        )
+        return cls._settled([counted], labels, positive)
 
     @classmethod
     def from_labels(cls, y_true: Any, groups: Mapping[str, Any], **classes: Any) -> Self:
         """Counts of rows without predictions (a training part): each row as if predicted right."""
         return cls.from_arrays(y_true, y_true, groups, **classes)
+
+    @classmethod
+    def _settled(cls, parts: Iterable[Counted], labels: Sequence[Any] | None, positive: Any) -> Self:
+        """One cube of all parts; only then is it known what classes there are."""
+        whole: Cube | None = None
+        entries: list[Entries] = []
+        for part in parts:
+            if part.entries is not None:
+                entries.append((_shape(part.axes, part.classes), part.entries))
+            cube = Cube(part.axes, part.classes, None, *part[2:6])
+            whole = cube if whole is None else whole.merge(cube)
+        if whole is None:
+            raise ValueError("rows are expected, found none")
+        classes = settled_classes(whole.labels, labels)
+        cube = whole.widened(whole.axes, classes)
+        units = units_of_parts(entries, _shape(cube.axes, classes)) if entries else None
+        if units is not None and units.are_rows and cube.weights is None:
+            units = None
+        kept = (cube.counts, cube.score_bins, cube.weights, cube.squares, units)
+        return cls(cube.axes, classes, settled_positive(classes, positive), *kept)
 
     @property
     def rows(self) -> int:
@@ -100,6 +121,8 @@ class Cube:
 
     def merge(self, other: Cube) -> Cube:
         """Add the counts of another part of the rows: the same as counting both together.
+
+        Parts of rows that come in units must not share a unit.
 
         Raises:
             ValueError: for other attributes, classes or score edges.
@@ -116,10 +139,24 @@ class Cube:
         if (self.score_bins is None) != (other.score_bins is None):
             raise ValueError("one cube has a score and the other has none")
         mine, theirs = self.widened(axes, classes), other.widened(axes, classes)
-        bins = None
-        if mine.score_bins is not None and theirs.score_bins is not None:
-            bins = mine.score_bins.plus(theirs.score_bins)
-        return Cube(mine.axes, classes, self.positive, mine.counts + theirs.counts, bins)
+        if mine.weights is not None or theirs.weights is not None:
+            mine, theirs = mine.weighed(), theirs.weighed()
+        return replace(
+            mine,
+            counts=mine.counts + theirs.counts,
+            score_bins=_sum(mine.score_bins, theirs.score_bins, ScoreBins.plus),
+            weights=_sum(mine.weights, theirs.weights, np.add),
+            squares=_sum(mine.squares, theirs.squares, np.add),
+            units=_units_together(mine, theirs),
+        )
+
+    def weighed(self) -> Cube:
+        """The same with weights, 1 for every row that had none."""
+        if self.weights is not None:
+            return self
+        ones = self.counts.astype(np.float64)
+        units = self.units.weighed() if self.units is not None else None
+        return replace(self, weights=ones, squares=ones, units=units)
 
     def widened(self, levels: Mapping[str, Iterable[str]], classes: tuple[str, ...]) -> Cube:
         """The same counts with room for more levels and classes, which get 0.
@@ -132,12 +169,20 @@ class Cube:
         axes = {
             name: tuple(sorted({*part.axes[name], *more}, key=natural_order)) for name, more in levels.items()
         }
-        old = [*part.axes.values(), self.labels, self.labels]
-        counts = arrange(part.counts, old, [*axes.values(), classes, classes])
+        old, new = _shape(part.axes, self.labels), _shape(axes, classes)
+        if old == new:
+            return replace(part, axes=axes, labels=classes)
         bins = part.score_bins
-        if bins is not None:
-            bins = bins.arranged((part.axes, self.labels), (axes, classes))
-        return Cube(axes, classes, self.positive, counts, bins)
+        return Cube(
+            axes,
+            classes,
+            self.positive,
+            arrange(part.counts, old, new),
+            None if bins is None else bins.arranged((part.axes, self.labels), (axes, classes)),
+            None if part.weights is None else arrange(part.weights, old, new),
+            None if part.squares is None else arrange(part.squares, old, new),
+            None if part.units is None else part.units.moved(places(old, new)),
+        )
 
     def marginal(self, attributes: Iterable[str]) -> Cube:
         """Sum over all attributes but these; their order becomes the order of the axes.
@@ -146,19 +191,26 @@ class Cube:
             ValueError: for an attribute that the cube does not have.
         """
         kept = tuple(attributes)
-        names = list(self.axes)
-        if strange := [name for name in kept if name not in names]:
-            raise ValueError(f"no attribute {strange} in this cube, there are: {', '.join(names) or 'none'}")
-        last = len(names)
-        counts = np.einsum(
-            self.counts, list(range(last + 2)), [*(names.index(name) for name in kept), last, last + 1]
+        if kept == tuple(self.axes):
+            return self
+        if strange := [name for name in kept if name not in self.axes]:
+            known = ", ".join(self.axes) or "none"
+            raise ValueError(f"no attribute {strange} in this cube, there are: {known}")
+        names, last = list(self.axes), len(self.axes)
+        axes = [*(names.index(name) for name in kept), last, last + 1]
+        return replace(
+            self,
+            axes={name: self.axes[name] for name in kept},
+            counts=summed(self.counts, axes),
+            score_bins=None if self.score_bins is None else self.score_bins.only(kept),
+            weights=None if self.weights is None else summed(self.weights, axes),
+            squares=None if self.squares is None else summed(self.squares, axes),
+            units=None if self.units is None else self.units.moved(marginal_places(self.counts.shape, axes)),
         )
-        bins = self.score_bins.only(kept) if self.score_bins is not None else None
-        return Cube({name: self.axes[name] for name in kept}, self.labels, self.positive, counts, bins)
 
     def cells(self, by: Sequence[str]) -> tuple[list[tuple[str, ...]], Ints]:
         """Group cells of a crossing: their levels, and counts of shape [cells, true, predicted]."""
-        part = self.marginal(by)
+        part = replace(self, score_bins=None, weights=None, squares=None, units=None).marginal(by)
         classes = len(self.labels)
         return list(product(*part.axes.values())), part.counts.reshape(-1, classes, classes)
 
@@ -172,24 +224,39 @@ class Cube:
             A String column per attribute, ``n``, then the rates in [0, 1].
         """
         levels, counts = self.cells(by)
-        cells = tally(counts, self.labels, self.positive)
-        columns: dict[str, Any] = {name: [level[i] for level in levels] for i, name in enumerate(by)}
-        columns["n"] = counts.sum(axis=(1, 2))
-        for name, rate in RATES.items():
-            columns[name] = rate.values(cells)
-        return pl.DataFrame(columns, schema_overrides=dict.fromkeys(RATES, pl.Float64))
+        return _frame(by, levels, {"n": counts.sum(axis=(1, 2))}, tally(counts, self.labels, self.positive))
+
+    def weighted_rates(self, by: Sequence[str] = ()) -> pl.DataFrame:
+        """The rates of `rates` over sums of weight; every row weighs 1 in a cube without weights.
+
+        Returns:
+            A String column per attribute, ``n`` (rows), ``weight`` (their sum), then the rates.
+        """
+        levels, counts = self.cells(by)
+        weights = self.weighed().marginal(by).weights
+        sums = np.asarray(weights).reshape(counts.shape)
+        rows = tally(counts, self.labels, self.positive)
+        # What has no rows weighs nothing, though a difference of sums may leave 1e-17 there.
+        cells = {
+            cell: np.where(rows[cell] > 0, np.maximum(weighed, 0), 0)
+            for cell, weighed in tally(sums, self.labels, self.positive).items()
+        }
+        counted = {"n": counts.sum(axis=(1, 2)), "weight": sums.sum(axis=(1, 2))}
+        return _frame(by, levels, counted, cells)
 
     def to_json(self) -> bytes:
         """The cube's one form in bytes: canonical JSON and a line's end."""
+        bins, units = self.score_bins, self.units
         content: dict[str, Any] = {
             "schema": SCHEMA,
             "axes": [{"name": name, "levels": list(levels)} for name, levels in self.axes.items()],
             "labels": list(self.labels),
             "positive": self.positive,
             "counts": self.counts.tolist(),
-            "score_bins": None
-            if self.score_bins is None
-            else self.score_bins.to_value(self.axes, self.labels),
+            "score_bins": None if bins is None else bins.to_value(self.axes, self.labels),
+            "weights": None if self.weights is None else self.weights.tolist(),
+            "squares": None if self.squares is None else self.squares.tolist(),
+            "units": None if units is None else units.to_value(),
         }
         return canonical_json(content) + b"\n"
 
@@ -198,20 +265,28 @@ class Cube:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: for another schema, or counts that do not fit the axes or are negative.
+            ValueError: for another schema, or tables that do not fit the axes or one another.
         """
         value = json.loads(content)
         if value.get("schema") != SCHEMA:
             raise ValueError(f"cube of schema {SCHEMA} is expected, found {value.get('schema')!r}")
         axes = {axis["name"]: tuple(axis["levels"]) for axis in value["axes"]}
         labels = tuple(value["labels"])
-        shape = (*(len(levels) for levels in axes.values()), len(labels), len(labels))
-        counts = np.array(value["counts"], dtype=np.int64)
-        if counts.shape != shape or (counts < 0).any():
-            raise ValueError(f"non-negative counts of shape {shape} are expected, found {counts.shape}")
-        bins = value["score_bins"]
-        score_bins = None if bins is None else ScoreBins.from_value(bins, axes, labels)
-        return cls(axes, labels, value["positive"], counts, score_bins)
+        counts = read_counts(
+            value["counts"], (*(len(levels) for levels in axes.values()), len(labels), len(labels))
+        )
+        bins, units = value["score_bins"], value["units"]
+        weights, squares = read_weights(value["weights"], value["squares"], counts)
+        return cls(
+            axes,
+            labels,
+            value["positive"],
+            counts,
+            None if bins is None else ScoreBins.from_value(bins, axes, labels),
+            weights,
+            squares,
+            None if units is None else Units.from_value(units, counts),
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cube) and self.to_json() == other.to_json()
@@ -220,44 +295,33 @@ class Cube:
         return hash(self.to_json())
 
 
-def _check_shapes(columns: Mapping[str, Codes]) -> None:
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(f"columns of one length are expected, found {lengths}")
-    if taken := sorted(RESERVED & set(columns)):
-        raise ValueError(f"an attribute can't be called {', '.join(taken)}: the audit's own columns are")
-    if (cells := prod(max(1, len(column.levels)) for column in columns.values())) > MAXIMUM_CELLS:
-        raise ValueError(f"at most {MAXIMUM_CELLS} cells are counted, the columns' levels make {cells}")
+def _shape(axes: Mapping[str, tuple[str, ...]], classes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Names along each axis of the counts."""
+    return [*axes.values(), classes, classes]
 
 
-def _found(column: Codes, raw: Ints, axis: int) -> list[str]:
-    """Levels that occur; `Codes` whose levels were declared keep them all (see `encode`)."""
-    present = raw.sum(axis=tuple(i for i in range(raw.ndim) if i != axis)) > 0
-    return [level for level, seen in zip(column.levels, present, strict=True) if seen or column.declared]
+def _sum(mine: Part | None, theirs: Part | None, add: Callable[[Part, Part], Part]) -> Part | None:
+    return None if mine is None or theirs is None else add(mine, theirs)
 
 
-def _classes(truth: Sequence[str], guess: Sequence[str], labels: Sequence[Any] | None) -> tuple[str, ...]:
-    found = {*truth, *guess}
-    if found & {"False", "True"} and found & {"0", "1"}:
-        raise ValueError("truth and prediction are spelled alike, found both 0/1 and True/False")
-    if labels is not None:
-        classes = tuple(str(label) for label in labels)
-        if strange := sorted(found - set(classes)):
-            raise ValueError(f"classes {list(classes)} are expected, found also {strange}")
-        return classes
-    for pair in (("0", "1"), ("False", "True")):
-        if found <= set(pair):
-            return pair
-    return tuple(sorted(found, key=natural_order))
+def _units_together(mine: Cube, theirs: Cube) -> Units | None:
+    """The units of both; rows of a cube without units are units of one row."""
+    if mine.units is None and theirs.units is None:
+        return None
+    tables = []
+    for cube in (mine, theirs):
+        if cube.units is None and cube.weights is not None and (cube.weights != cube.counts).any():
+            raise ValueError("one cube has weights by unit and the other has none: count both with `unit`")
+        table = Units.single(cube.counts) if cube.units is None else cube.units
+        tables.append(table if cube.weights is None else table.weighed())
+    return tables[0].plus(tables[1])
 
 
-def _positive(classes: tuple[str, ...], positive: Any) -> str | None:
-    if positive is not None:
-        if str(positive) not in classes:
-            raise ValueError(f"positive {positive!r} is none of the classes {list(classes)}")
-        return str(positive)
-    if classes in {("0", "1"), ("False", "True")}:
-        return classes[1]
-    if len(classes) == 2:
-        raise ValueError(f"`positive` must name one of the classes {list(classes)}")
-    return None
+def _frame(
+    by: Sequence[str], levels: Sequence[tuple[str, ...]], counted: Mapping[str, Any], cells: Mapping[Any, Any]
+) -> pl.DataFrame:
+    columns: dict[str, Any] = {name: [level[i] for level in levels] for i, name in enumerate(by)}
+    columns |= counted
+    for name, rate in RATES.items():
+        columns[name] = rate.values(cells)
+    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(RATES, pl.Float64))

@@ -17,7 +17,12 @@ from tasks.fairness.columns import Codes
 from tasks.fairness.counting import arrange, count
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Axes = Mapping[str, tuple[str, ...]]
+
+UNIFORM = 200
+"""Bins of equal width that a score gets when no edges are given: they do not depend on the data."""
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,37 +38,10 @@ class ScoreBins:
     tables: Mapping[str, Ints]
 
     @classmethod
-    def count(
-        cls,
-        score: Any,
-        edges: Sequence[float] | None,
-        truth: Codes,
-        classes: tuple[str, ...],
-        columns: Mapping[str, Codes],
-        axes: Axes,
-    ) -> Self:
-        """Count scores (shape [rows], in [0, 1]) by bin for each attribute.
-
-        Raises:
-            ValueError: without edges, for edges that do not rise, or scores missing or outside [0, 1].
-        """
-        if edges is None:
-            raise ValueError("a score needs `score_edges`, fixed on validation rows")
-        inner = np.asarray(edges, float)
-        if (np.diff(inner) <= 0).any() or not np.isfinite(inner).all():
-            raise ValueError("score_edges must be finite and rise")
-        values = np.asarray(score)
-        if values.shape != (len(truth),):
-            raise ValueError(f"one score a row is expected ({len(truth)}), found shape {values.shape}")
-        if not ((values >= 0) & (values <= 1)).all():
-            raise ValueError("scores in [0, 1] are expected, some are missing or outside")
-        bins = Codes(np.searchsorted(inner, values, side="right"), [str(i) for i in range(len(inner) + 1)])
-        tables = {}
-        for name, column in columns.items():
-            raw = count([column, truth, bins])
-            old = [tuple(column.levels), tuple(truth.levels), bins.levels]
-            tables[name] = arrange(raw, old, [axes[name], classes, bins.levels])
-        return cls(tuple(float(edge) for edge in inner), tables)
+    def of(cls, edges: Sequence[float], columns: Mapping[str, Codes], truth: Codes, bins: Codes) -> Self:
+        """Count rows by bin (see `binned`) for each attribute, over the columns' own levels."""
+        tables = {name: count([column, truth, bins]) for name, column in columns.items()}
+        return cls(tuple(edges), tables)
 
     def only(self, attributes: Sequence[str]) -> ScoreBins:
         """The tables of some attributes."""
@@ -111,3 +89,47 @@ class ScoreBins:
             for name, levels in axes.items()
         }
         return cls(tuple(value["edges"]), tables)
+
+
+def uniform_edges() -> tuple[float, ...]:
+    """Inner edges of `UNIFORM` bins on [0, 1]."""
+    return tuple(i / UNIFORM for i in range(1, UNIFORM))
+
+
+def binned(score: Any, edges: Sequence[float] | None) -> Codes:
+    """The bin of each score: i where edges[i - 1] <= score < edges[i].
+
+    Args:
+        score: shape [rows], in [0, 1].
+        edges: inner edges, rising; None for `uniform_edges`.
+
+    Raises:
+        ValueError: for edges that do not rise, or scores missing or outside [0, 1].
+    """
+    inner = np.asarray(uniform_edges() if edges is None else edges, np.float64)
+    if inner.ndim != 1 or (np.diff(inner) <= 0).any() or not np.isfinite(inner).all():
+        raise ValueError("score_edges must be finite and rise")
+    values = np.asarray(score)
+    if values.ndim != 1 or values.dtype.kind not in "fiub":
+        raise ValueError(f"score: one number a row is expected, found {values.dtype} of shape {values.shape}")
+    # The comparison is false for NaN too, which min and max hand on.
+    if len(values) and not (values.min() >= 0 and values.max() <= 1):
+        outside = int((~((values >= 0) & (values <= 1))).sum())
+        raise ValueError(f"score: numbers in [0, 1] are expected, {outside} are missing or outside")
+    bins = np.empty(len(values), np.min_scalar_type(len(inner) + 1))
+    for start in range(0, len(values), PIECE):
+        piece = values[start : start + PIECE].astype(np.float64)
+        place = np.searchsorted(inner, piece, side="right") if edges is not None else _uniform_bins(piece)
+        bins[start : start + PIECE] = place
+    return Codes(bins, [str(i) for i in range(len(inner) + 1)])
+
+
+_BOUNDS = np.array([-np.inf, *uniform_edges(), np.inf])
+
+
+def _uniform_bins(scores: Floats) -> NDArray[np.intp]:
+    """The same as searching the edges, some five times faster: a product, mended where it was rounded."""
+    place = np.minimum((scores * UNIFORM).astype(np.intp), UNIFORM - 1)
+    place -= scores < _BOUNDS[place]
+    place += scores >= _BOUNDS[place + 1]
+    return place

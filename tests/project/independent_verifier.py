@@ -208,7 +208,7 @@ def read_cube(raw: dict[str, Any], checks: Checks) -> Cube:
     names, levels = [axis["name"] for axis in raw["axes"]], [axis["levels"] for axis in raw["axes"]]
     shape = (*map(len, levels), len(raw["labels"]), len(raw["labels"]))
     counts = np.array(raw["counts"])
-    checks.same("cube: schema and shape", [raw["schema"], counts.shape], [1, shape])
+    checks.same("cube: schema and shape", [raw["schema"], counts.shape], [2, shape])
     whole = counts.dtype.kind == "i" and bool((counts >= 0).all())
     checks.none("cube: counts are whole and not negative", "" if whole else "others found")
     if counts.shape != shape or not whole:

@@ -1,0 +1,178 @@
+"""The cube by sampling unit: rows of one unit (a template, a person, a speaker) are not independent.
+
+The table is sparse and anonymous: units are numbered by what they hold, not by their names, so the same
+rows give the same bytes whatever the units are called and whichever shard was counted first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tasks.fairness.counting import places
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Entries = tuple[Sequence[Sequence[str]], pl.DataFrame]
+"""Names along each axis of a part, and its rows by unit and cell of these (see `entries_of`)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """One entry for each unit and cell that has rows, sorted by unit, then cell.
+
+    Attributes:
+        unit: 0 to units - 1, shape [entries]; units are in the order of (entries, cells, counts, weights).
+        cell: flat index into the cube's counts, shape [entries].
+        counts: rows of that unit in that cell, at least 1, shape [entries].
+        weights: sum of their weights, shape [entries]; None = every row weighs 1.
+    """
+
+    unit: Ints
+    cell: Ints
+    counts: Ints
+    weights: Floats | None = None
+
+    @classmethod
+    def of(cls, entries: pl.DataFrame) -> Self:
+        """Sum entries (see `entries_of`) of any number of parts by unit and cell, and number the units."""
+        names = entries["unit"].rank("dense").to_numpy().astype(np.int64)
+        weights = entries["weights"].to_numpy() if "weights" in entries.columns else None
+        return cls._summed(names, entries["cell"].to_numpy(), entries["counts"].to_numpy(), weights)
+
+    @classmethod
+    def single(cls, counts: Ints) -> Self:
+        """Every row a unit of its own."""
+        cell = np.repeat(np.arange(counts.size), counts.ravel())
+        return cls(np.arange(len(cell)), cell, np.ones(len(cell), np.int64))
+
+    @classmethod
+    def _summed(cls, unit: Ints, cell: Ints, counts: Ints, weights: Floats | None) -> Self:
+        """Entries summed by unit and cell, units renumbered."""
+        _, unit = np.unique(unit, return_inverse=True)
+        cells = int(cell.max(initial=0)) + 1
+        keys, place = np.unique(unit * cells + cell, return_inverse=True)
+        summed = np.bincount(place, counts, len(keys)).astype(np.int64)
+        weighed = None if weights is None else np.bincount(place, weights, len(keys)).astype(np.float64)
+        return cls._numbered(keys // cells, keys % cells, summed, weighed)
+
+    @classmethod
+    def _numbered(cls, unit: Ints, cell: Ints, counts: Ints, weights: Floats | None) -> Self:
+        """Number the units by what they hold; entries come sorted by unit and cell, each pair once."""
+        sizes = np.bincount(unit)
+        starts = np.cumsum(sizes) - sizes
+        kept: list[NDArray[Any]] = [cell, counts] if weights is None else [cell, counts, weights]
+        order: list[Ints] = []
+        for size in np.unique(sizes):
+            entries = starts[sizes == size][:, None] + np.arange(size)
+            keys = [column[entries[:, i]] for i in range(size) for column in kept]
+            order.append(entries[np.lexsort(keys[::-1])].ravel())
+        chosen = np.concatenate(order) if order else np.zeros(0, np.int64)
+        numbers = np.repeat(np.arange(len(sizes)), np.sort(sizes))
+        return cls(numbers, cell[chosen], counts[chosen], None if weights is None else weights[chosen])
+
+    @property
+    def size(self) -> int:
+        """Number of units."""
+        return int(self.unit[-1]) + 1 if len(self.unit) else 0
+
+    @property
+    def are_rows(self) -> bool:
+        """Whether every unit is one row."""
+        return int(self.counts.sum()) == self.size
+
+    def moved(self, places: Ints) -> Units:
+        """The same units over other cells.
+
+        Args:
+            places: new flat index of each old cell, shape [old cells]; cells may fall together.
+        """
+        return Units._summed(self.unit, places[self.cell], self.counts, self.weights)
+
+    def plus(self, other: Units) -> Units:
+        """The units of both; no unit may be in both."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        return Units._summed(
+            np.concatenate([self.unit, other.unit + self.size]),
+            np.concatenate([self.cell, other.cell]),
+            np.concatenate([self.counts, other.counts]),
+            weights,
+        )
+
+    def weighed(self) -> Units:
+        """The same units with weights, 1 for a row that had none."""
+        if self.weights is not None:
+            return self
+        return Units(self.unit, self.cell, self.counts, self.counts.astype(np.float64))
+
+    def to_value(self) -> dict[str, Any]:
+        """As in the cube's JSON: a list for each attribute."""
+        return {
+            "unit": self.unit.tolist(),
+            "cell": self.cell.tolist(),
+            "counts": self.counts.tolist(),
+            "weights": None if self.weights is None else self.weights.tolist(),
+        }
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any], counts: Ints) -> Self:
+        """Read what `to_value` wrote.
+
+        Raises:
+            ValueError: for units whose rows are not those of the cube's counts.
+        """
+        unit, cell, rows = (np.array(value[name], np.int64) for name in ("unit", "cell", "counts"))
+        weights = None if value["weights"] is None else np.array(value["weights"], np.float64)
+        lengths = {len(column) for column in (unit, cell, rows, unit if weights is None else weights)}
+        fits = len(lengths) == 1 and bool(((cell >= 0) & (cell < counts.size) & (rows > 0)).all())
+        if not fits or (np.bincount(cell, rows, counts.size) != counts.ravel()).any():
+            raise ValueError("units whose rows sum to the cube's counts are expected, found others")
+        return cls(unit, cell, rows, weights)
+
+
+def entries_of(unit: pl.Series, cell: Ints, weight: Floats | None) -> pl.DataFrame:
+    """Rows of one part summed by unit and cell, under the units' names.
+
+    Args:
+        unit: name of each row's unit, shape [rows], of any type that sorts.
+        cell: flat index of each row's cell, shape [rows].
+        weight: of each row, shape [rows].
+
+    Raises:
+        ValueError: where a row has no unit.
+    """
+    lacking = unit.is_null() | unit.is_nan() if unit.dtype.is_float() else unit.is_null()
+    if lacking.any():
+        raise ValueError(
+            f"unit: {lacking.sum()} of {len(unit)} rows have none: give each row that stands alone "
+            "an identifier of its own"
+        )
+    code = unit.rank("dense").to_numpy().astype(np.int64)
+    cells = int(cell.max(initial=0)) + 1
+    keys, first, place = np.unique(code * cells + cell, return_index=True, return_inverse=True)
+    columns: dict[str, Any] = {
+        "unit": unit.gather(first),
+        "cell": keys % cells,
+        "counts": np.bincount(place, minlength=len(keys)),
+    }
+    if weight is not None:
+        columns["weights"] = np.bincount(place, weight, len(keys))
+    return pl.DataFrame(columns)
+
+
+def units_of_parts(parts: Sequence[Entries], axes: Sequence[Sequence[str]]) -> Units:
+    """The units of all parts, whose rows may lie in several of them.
+
+    Args:
+        parts: at least one.
+        axes: names along each axis of the whole.
+    """
+    moved = [frame.with_columns(cell=places(own, axes)[frame["cell"].to_numpy()]) for own, frame in parts]
+    return Units.of(pl.concat(moved))
