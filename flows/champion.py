@@ -8,11 +8,9 @@ from pathlib import Path
 from infra.settings import Settings
 from tasks.errors import SourceError
 from tasks.evidence.records import Dataset, FileRef
-from tasks.ingest.rebuild import fetch_parts
 from tasks.plan import Plan, read_locked
 from tasks.register.client import Connection
 from tasks.register.registry import champion
-from tasks.register.verify import download_dossier
 
 
 def champion_training_part(
@@ -27,6 +25,10 @@ def champion_training_part(
     present = champion(connection, plan.name)
     if present is None or present.tags.get("assay.data") == dataset.digest:
         return None
+    # The clients of the sources' origins: only the first run on new data pays for their import.
+    from tasks.ingest.rebuild import fetch_parts  # noqa: PLC0415
+    from tasks.register.verify import download_dossier  # noqa: PLC0415
+
     folder = settings.var / "champions" / plan.name / present.version
     with tempfile.TemporaryDirectory() as scratch:
         earlier = read_locked(download_dossier(connection, present.run_id, Path(scratch)))

@@ -13,7 +13,7 @@ from flows.run import crashed_without_mlflow, open_run
 from flows.states import ended
 from flows.unchanged import unchanged
 from infra.settings import settings
-from tasks.evaluate.evaluate import CUBE, TRAINING_CUBE
+from tasks.evaluate.records import CUBE, TRAINING_CUBE
 from tasks.evaluate.task import open_test_part
 from tasks.evidence.environment import describe_environment
 from tasks.fairness.task import judge_cube

@@ -26,7 +26,7 @@ from tasks.evidence.records import Record
 from tasks.plan import Plan
 from tasks.register import runs
 from tasks.register.client import Connection
-from tasks.register.publish import publish
+from tasks.register.publish import TIMINGS, publish, publish_timings
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import tag_version
 
@@ -114,11 +114,10 @@ class Run:
     def finish(self, ending: Ending, message: str) -> None:
         """File the ending in the dossier and in MLflow, and say where to look next."""
         self.add("ending", Filed(ending=ending, message=message))
-        timings = {"seconds": self.seconds, "cost": self.cost}
-        content = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **timings}
-        write_atomically(self.folder / "timings.json", json.dumps(content, indent=1).encode() + b"\n")
         tags = {**self.tags, "assay.dossier_head": self.dossier.head}
-        publish(self.connection, self.run_id, self.plan, self.records, self.folder, timings, tags)
+        publish(self.connection, self.run_id, self.plan, self.records, self.folder, tags)
+        self._clock("filing")
+        publish_timings(self.connection, self.run_id, self.folder, self._write_timings())
         registration = self.records.get("registration")
         if registration is not None:
             tag_version(self.connection, registration.model, registration.version, tags)
@@ -134,12 +133,21 @@ class Run:
         )
 
     def _keep(self, step: str, record: Any) -> None:
+        self._clock(step)
+        self.records[step] = record
+
+    def _clock(self, step: str) -> None:
         now = time.monotonic()
         self.seconds[step] = round(now - self._mark, 3)
         self._mark = now
-        self.records[step] = record
         # A line a step, for whoever waits; standard output is for the verdicts.
         Console(stderr=True).print(f"  {step:<20} {self.seconds[step]:7.1f} s", highlight=False)
+
+    def _write_timings(self) -> dict[str, dict[str, float]]:
+        timings = {"seconds": self.seconds, "cost": self.cost}
+        content = {"written": datetime.now(UTC).isoformat(timespec="seconds"), **timings}
+        write_atomically(self.folder / TIMINGS, json.dumps(content, indent=1).encode() + b"\n")
+        return timings
 
     def _where_next(self) -> list[str]:
         registration = self.records.get("registration")

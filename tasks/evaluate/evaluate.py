@@ -11,15 +11,11 @@ import polars as pl
 from tasks.errors import EvidenceError
 from tasks.evaluate.performance import accuracy, auc
 from tasks.evaluate.predictions import check_predictions, write_predictions
-from tasks.evaluate.records import Estimate, Evaluated
+from tasks.evaluate.records import CUBE, PREDICTIONS, Estimate, Evaluated
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
 from tasks.plan.judgement import Judgement
-
-PREDICTIONS = "predictions.csv"
-CUBE = "cube.json"
-TRAINING_CUBE = "training_cube.json"
 
 
 def evaluate(

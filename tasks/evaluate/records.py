@@ -6,6 +6,10 @@ from typing import Literal
 
 from tasks.evidence.records import FileRef, Record
 
+PREDICTIONS = "predictions.csv"
+CUBE = "cube.json"
+TRAINING_CUBE = "training_cube.json"
+
 
 class Estimate(Record):
     """A performance metric on the test part with its two-sided 95% interval."""

@@ -8,13 +8,8 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.evaluate.evaluate import evaluate
-from tasks.evaluate.predict import predict_part
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.records import Dataset
-from tasks.ingest.kinds import kind_of
-from tasks.ingest.parts import read_part
-from tasks.model.predictor import Predictor
 from tasks.plan import Plan
 
 
@@ -25,6 +20,13 @@ def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Evaluate
     Returns:
         The record, and what predicting cost (no evidence).
     """
+    # torch, scipy and polars: only a run that comes this far pays for their import.
+    from tasks.evaluate.evaluate import evaluate  # noqa: PLC0415
+    from tasks.evaluate.predict import predict_part  # noqa: PLC0415
+    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.parts import read_part  # noqa: PLC0415
+    from tasks.model.predictor import Predictor  # noqa: PLC0415
+
     frame = read_part(dataset, "test", plan.judgement)
     predictor = Predictor.load(folder / "model")
     described = kind_of(plan.judgement).describe(frame, plan.judgement)

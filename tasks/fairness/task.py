@@ -7,8 +7,6 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.fairness.cube import Cube
-from tasks.fairness.gate import judge
 from tasks.fairness.verdict import Verdicts
 from tasks.plan.judgement import Judgement
 
@@ -19,6 +17,10 @@ def judge_cube(cube: Path, training_cube: Path, judgement: Judgement) -> Verdict
 
     Which groups are judged is settled by the training part's counts, never by test outcomes.
     """
+    # scipy and polars: only a run that comes this far pays for their import.
+    from tasks.fairness.cube import Cube  # noqa: PLC0415
+    from tasks.fairness.gate import judge  # noqa: PLC0415
+
     tested, trained = (Cube.from_json(path.read_bytes()) for path in (cube, training_cube))
     return Verdicts(
         judged=tuple(judge(tested, judgement.limits, judgement.alpha, judgement.too_small, trained))

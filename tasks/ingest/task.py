@@ -11,7 +11,6 @@ from prefect.tasks import Task
 
 from tasks.errors import SourceUnreachable
 from tasks.evidence.records import Dataset
-from tasks.ingest import pin as room
 from tasks.plan.plan import Plan
 
 
@@ -23,4 +22,7 @@ def _worth_trying_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -
 @task(name="pin", retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=_worth_trying_again)
 def pin(plan: Plan, workspace: Path) -> Dataset:
     """See :func:`tasks.ingest.pin.pin`."""
+    # DVC, and the clients of the sources' origins: only a run that pins data pays for their import.
+    from tasks.ingest import pin as room  # noqa: PLC0415
+
     return room.pin(plan, workspace)

@@ -14,10 +14,11 @@ from tasks.register.client import Connection
 from tasks.register.keys import key
 from tasks.register.records import Registration
 from tasks.register.runs import Contents, Input, log_run
-from tasks.report.figures import draw_figures
 from tasks.report.front_page import front_page
 from tasks.represent.records import Represented
 from tasks.train.records import Trained
+
+TIMINGS = "timings.json"
 
 
 def publish(
@@ -26,7 +27,6 @@ def publish(
     plan: Plan,
     records: Mapping[str, Any],
     folder: Path,
-    timings: Mapping[str, Mapping[str, float]],
     tags: Mapping[str, str],
 ) -> None:
     """File a run's contents; a run that ended early has fewer records and shows fewer things.
@@ -37,19 +37,21 @@ def publish(
         plan: as carried out.
         records: step -> record, as in the dossier.
         folder: the dossier; figures are drawn into it.
-        timings: ``seconds`` by step and ``cost`` of training.
         tags: ending, digests, dossier head.
 
     Raises:
         RegistryError: when MLflow refuses.
     """
+    # matplotlib: its import is part of what filing takes, and no flow but retraining draws.
+    from tasks.report.figures import draw_figures  # noqa: PLC0415
+
     draw_figures(records, folder)
     log_run(
         connection,
         run_id,
         Contents(
             params=dict(_flat("", plan.model_dump(mode="json"))),
-            metrics=dict(metrics_of(records, timings)),
+            metrics=dict(metrics_of(records)),
             series=_series(records.get("freeze")),
             tags=tags,
             description=front_page(plan, records, folder),
@@ -59,9 +61,28 @@ def publish(
     )
 
 
-def metrics_of(
-    records: Mapping[str, Any], timings: Mapping[str, Mapping[str, float]]
-) -> Iterator[tuple[str, float]]:
+def publish_timings(
+    connection: Connection, run_id: str, folder: Path, timings: Mapping[str, Mapping[str, float]]
+) -> None:
+    """File what is known only when all else is filed: how long each step took, and the whole.
+
+    Args:
+        connection: MLflow.
+        run_id: the run.
+        folder: the dossier, which holds timings.json.
+        timings: ``seconds`` by step and ``cost`` of training and predicting.
+
+    Raises:
+        RegistryError: when MLflow refuses.
+    """
+    metrics = {
+        key(group, name): value for group in ("cost", "seconds") for name, value in timings[group].items()
+    }
+    text = (folder / TIMINGS).read_text(encoding="utf-8")
+    log_run(connection, run_id, Contents(metrics=metrics, texts={f"dossier/{TIMINGS}": text}))
+
+
+def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Every number of a run under a readable name; undefined ones are left out."""
     if isinstance(opened := records.get("opening"), Evaluated):
         for estimate in opened.performance:
@@ -77,10 +98,6 @@ def metrics_of(
             yield key("validation", name), value
         yield "cost/parameters", trained.parameters
         yield "cost/flops", trained.flops
-    for name, value in timings["cost"].items():
-        yield key("cost", name), value
-    for step, value in timings["seconds"].items():
-        yield key("seconds", step), value
 
 
 def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:

@@ -7,13 +7,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.evaluate.predictions import read_predictions
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.records import Dataset
 from tasks.fairness.verdict import Verdicts
-from tasks.ingest.kinds import kind_of
-from tasks.ingest.parts import read_part
-from tasks.ingest.rows import source_rows
 from tasks.plan import Plan
 from tasks.register import register as room
 from tasks.register.records import Registration
@@ -25,6 +21,12 @@ def register(
     filing: Filing, plan: Plan, dataset: Dataset, evaluated: Evaluated, verdicts: Verdicts, folder: Path
 ) -> Registration:
     """Register the model of the dossier in ``folder``; see :func:`tasks.register.register.register`."""
+    # polars and scipy: only a run that comes this far pays for their import.
+    from tasks.evaluate.predictions import read_predictions  # noqa: PLC0415
+    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.parts import read_part  # noqa: PLC0415
+    from tasks.ingest.rows import source_rows  # noqa: PLC0415
+
     judgement = plan.judgement
     described = kind_of(judgement).describe(read_part(dataset, "test", judgement), judgement)
     return room.register(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 from prefect import task
 
 from tasks.errors import SourceAltered
-from tasks.evaluate.evaluate import TRAINING_CUBE, count_labels
+from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evidence.digest import digest_file, write_atomically
 from tasks.evidence.records import Dataset, FileRef
-from tasks.ingest.kinds import kind_of
-from tasks.ingest.parts import read_part
 from tasks.plan.plan import Plan
-from tasks.represent import represent as room
 from tasks.represent.records import Represented
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @task(name="represent")
@@ -35,6 +35,12 @@ def represent(
     Raises:
         SourceAltered: a prepared part, or the reference, has other bytes than are pinned.
     """
+    # scipy, polars and Evidently: only a run that comes this far pays for their import.
+    from tasks.evaluate.evaluate import count_labels  # noqa: PLC0415
+    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.parts import read_part  # noqa: PLC0415
+    from tasks.represent import represent as room  # noqa: PLC0415
+
     train = read_part(dataset, "train", plan.judgement)
     described = kind_of(plan.judgement).describe(train, plan.judgement)
     # Filed before training: from it the gate settles which groups are judged.
@@ -51,6 +57,10 @@ def represent(
 
 
 def _champions(file: FileRef, plan: Plan) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415 - as above
+
+    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+
     path = Path(file.path)
     found = digest_file(path) if path.is_file() else "no such file"
     if found != file.sha256:
