@@ -125,7 +125,7 @@ def _from_categories(name: str, values: pl.Series, missing: str | None) -> Codes
     low, high = int(array.min()), int(array.max())
     if high - low >= NARROW:
         return _from_names(name, values, missing)
-    numbers = pl.Series(range(low, high + 1), dtype=codes.dtype)
+    numbers = pl.Series(np.arange(low, high + 1, dtype=array.dtype))
     levels = numbers.cat.to(values.dtype).cast(pl.String).to_list()
     if "" in levels:
         return _from_names(name, values, missing)

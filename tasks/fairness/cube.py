@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from tasks.fairness.counting import arrange, marginal_places, places, summed
 from tasks.fairness.filing import read_counts, read_weights
 from tasks.fairness.intake import Counted, count_rows, settled_classes, settled_positive
 from tasks.fairness.metrics import RATES, tally
+from tasks.fairness.parquet import read_batches
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.units import Entries, Units, units_of_parts
 
@@ -93,6 +95,57 @@ class Cube:
     def from_labels(cls, y_true: Any, groups: Mapping[str, Any], **classes: Any) -> Self:
         """Counts of rows without predictions (a training part): each row as if predicted right."""
         return cls.from_arrays(y_true, y_true, groups, **classes)
+
+    @classmethod
+    def from_file(  # noqa: PLR0913 - the columns of an audit
+        cls,
+        path: Path | str,
+        *,
+        y_true: str,
+        y_pred: str,
+        groups: Sequence[str],
+        score: str | None = None,
+        score_edges: Sequence[float] | None = None,
+        weight: str | None = None,
+        unit: str | None = None,
+        labels: Sequence[Any] | None = None,
+        positive: Any = None,
+    ) -> Self:
+        """Count a Parquet or CSV file (see `tasks.fairness.parquet`) in batches, also one larger than memory.
+
+        With `unit`, memory grows with the number of units; else it is that of a batch.
+
+        Args:
+            path: the file, or a folder of Parquet files.
+            y_true: column of the true classes.
+            y_pred: column of the predicted classes.
+            groups: columns of the attributes.
+            score: column of the score.
+            score_edges: as in `from_arrays`.
+            weight: column of the rows' weights.
+            unit: column of what was sampled.
+            labels: as in `from_arrays`.
+            positive: as in `from_arrays`.
+
+        Raises:
+            ValueError: as `from_arrays`, and for a file without these columns.
+        """
+        names = [y_true, y_pred, *groups, *([] if unit is None else [unit])]
+        numbers = [name for name in (score, weight) if name is not None]
+        counted = (
+            count_rows(
+                batch[y_true],
+                batch[y_pred],
+                {name: batch[name] for name in groups},
+                score=None if score is None else batch[score],
+                score_edges=score_edges,
+                weight=None if weight is None else batch[weight],
+                unit=None if unit is None else batch[unit],
+            )
+            for batch in read_batches(path, names, numbers)
+            if len(batch)
+        )
+        return cls._settled(counted, labels, positive)
 
     @classmethod
     def _settled(cls, parts: Iterable[Counted], labels: Sequence[Any] | None, positive: Any) -> Self:

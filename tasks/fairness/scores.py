@@ -22,7 +22,10 @@ Axes = Mapping[str, tuple[str, ...]]
 
 UNIFORM = 200
 """Bins of equal width that a score gets when no edges are given: they do not depend on the data."""
-PIECE = 1 << 16
+PIECE = 1 << 14
+"""Scores binned at once: they and their product stay in the cache."""
+NEAR = 1e-9
+"""Far above the rounding error of a product up to `UNIFORM`, far below a bin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +127,17 @@ def binned(score: Any, edges: Sequence[float] | None) -> Codes:
     return Codes(bins, [str(i) for i in range(len(inner) + 1)])
 
 
-_BOUNDS = np.array([-np.inf, *uniform_edges(), np.inf])
+def _uniform_bins(scores: Floats) -> NDArray[np.int32]:
+    """The same as searching the edges, some five times faster: a product.
 
-
-def _uniform_bins(scores: Floats) -> NDArray[np.intp]:
-    """The same as searching the edges, some five times faster: a product, mended where it was rounded."""
-    place = np.minimum((scores * UNIFORM).astype(np.intp), UNIFORM - 1)
-    place -= scores < _BOUNDS[place]
-    place += scores >= _BOUNDS[place + 1]
+    Near an edge, where it may have been rounded across, the edges decide.
+    """
+    scaled = scores * UNIFORM
+    place = scaled.astype(np.int32)
+    near = np.flatnonzero(np.abs(scaled - np.rint(scaled)) < NEAR)
+    if len(near):
+        place[near] = np.searchsorted(_EDGES, scores[near], side="right")
     return place
+
+
+_EDGES = np.array(uniform_edges())
