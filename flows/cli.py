@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -46,15 +46,61 @@ def retrain(
 
 
 @app.command()
+def audit(  # noqa: PLR0913, PLR0917 - an option each
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet, one row a prediction")],
+    label: Annotated[str, typer.Option(metavar="Y", help="column of true classes")],
+    prediction: Annotated[str, typer.Option(metavar="P", help="column of predicted classes")],
+    group: Annotated[list[str], typer.Option(metavar="G", help="column of a protected attribute; repeat it")],
+    score: Annotated[
+        str | None, typer.Option(metavar="S", help="column of the positive class's probability")
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(metavar="W", help="column of how many of the population a row stands for")
+    ] = None,
+    unit: Annotated[
+        str | None, typer.Option(metavar="U", help="column naming the sampling unit, if it has several rows")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="the class compared; needed unless 0/1 or true/false")
+    ] = None,
+    limits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML list of limits, as in a plan; else conventional")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="error rate of PASS and of FAIL")] = 0.05,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="write the audit, for replay")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page with figures")] = None,
+) -> None:
+    """Audit anyone's predictions; no plan, no server. Exit 0 all PASS, 3 any FAIL, 4 INCONCLUSIVE."""
+    from flows.audit import run_audit
+    from tasks.audit.audit import Asked
+    from tasks.audit.records import Columns
+
+    columns = Columns(
+        label=label, prediction=prediction, groups=tuple(group), score=score, weight=weight, unit=unit
+    )
+    _leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html))
+
+
+@app.command()
 def replay(
     target: Annotated[
-        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, adult@3 or a dossier's folder")
+        str,
+        typer.Argument(
+            metavar="MODEL@REF|FOLDER|AUDIT.json", help="adult@champion, a dossier's folder or an audit"
+        ),
     ],
     retrain: Annotated[
         bool, typer.Option("--retrain", help="train again from the recorded commit; compare the weights")
     ] = False,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="of an audit: the audited file, if it was moved")
+    ] = None,
 ) -> None:
-    """Rebuild every number of a model from its dossier and compare. Exit 3 names each mismatch."""
+    """Rebuild every number from a dossier or an audit and compare. Exit 3 names each mismatch."""
+    if target.endswith(".json"):
+        _replay_audit(Path(target), data, retrain)
+    if data is not None:
+        _wrong("--data goes with an audit's JSON file; a dossier names its data itself")
     _run("replay", target=target, retrain=retrain)
 
 
@@ -88,6 +134,29 @@ def serve() -> None:
     from flows.serve import serve as serve_plans
 
     serve_plans()
+
+
+def _replay_audit(path: Path, data: Path | None, retrain: bool) -> None:
+    """Replay an audit: it needs no server."""
+    from flows.audit import replay_audit
+
+    if retrain:
+        _wrong("--retrain goes with a dossier; an audit trained nothing")
+    _leave(replay_audit(path, data))
+
+
+def _leave(outcome: Outcome) -> NoReturn:
+    """Print an outcome and leave with its exit code."""
+    from flows.outcome import show
+
+    show(outcome)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _wrong(problem: str) -> NoReturn:
+    from tasks.errors import PlanError
+
+    raise PlanError("replay", [problem])
 
 
 def _stop_if_unchanged(name: str, changes: list[str]) -> None:

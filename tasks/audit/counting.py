@@ -1,0 +1,219 @@
+"""Count a file into a cube: one streamed pass to see the values, one to count them, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tasks.audit.records import Columns
+from tasks.audit.source import column_problems, open_table, unreadable
+from tasks.audit.spelling import Spelling, many_classes, spell, spelling_problems
+from tasks.errors import PlanError
+from tasks.fairness.columns import MAXIMUM_LEVELS, UNKNOWN, natural_order
+from tasks.fairness.cube import Cube
+
+BATCH = 2_000_000
+"""Rows counted at once; a file is never held whole."""
+EDGES = tuple(i / 200 for i in range(1, 200))
+"""Of the score's bins: a grid that depends on no data, so that no outcome could have chosen it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """A file, counted.
+
+    Attributes:
+        cube: the counts.
+        notes: what was done to spellings.
+    """
+
+    cube: Cube
+    notes: tuple[str, ...]
+
+
+def count_file(path: Path, columns: Columns, positive: str | None) -> Counted:
+    """Count the rows of a CSV or Parquet file.
+
+    Args:
+        path: the file.
+        columns: which column is what.
+        positive: the class whose rates are compared; 1 or True of two classes when None.
+
+    Raises:
+        PlanError: with every problem of the file, its columns and their values.
+    """
+    table = open_table(path)
+    if problems := list(column_problems(table, columns)):
+        raise PlanError(str(path), problems)
+    try:
+        seen = _look(table, columns)
+        spelling = _checked(path, columns, seen, positive)
+        return Counted(_count(table, columns, seen, spelling), spelling.notes)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the first pass saw: rows, values of each column of names, and figures of each of numbers."""
+
+    rows: int
+    values: dict[str, list[str]]
+    missing: dict[str, int]
+    numbers: dict[str, tuple[float | None, float | None]]
+
+
+def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
+    named = [columns.label, columns.prediction, *columns.groups]
+    numeric = [column for column in (columns.score, columns.weight) if column is not None]
+    asked = [pl.len().alias("rows")]
+    for i, column in enumerate(named):
+        asked += [
+            _name(table, column).unique().implode().alias(f"values {i}"),
+            _name(table, column).null_count().alias(f"missing {i}"),
+        ]
+    for i, column in enumerate(numeric):
+        number = _number(column)
+        asked += [
+            number.min().alias(f"low {i}"),
+            number.max().alias(f"high {i}"),
+            number.null_count().alias(f"absent {i}"),
+        ]
+    if columns.unit is not None:
+        asked.append(pl.col(columns.unit).null_count().alias("units missing"))
+    row = table.select(asked).collect(engine="streaming").row(0, named=True)
+    values = {
+        column: sorted((v for v in row[f"values {i}"] if v is not None), key=natural_order)
+        for i, column in enumerate(named)
+    }
+    missing = {column: row[f"missing {i}"] for i, column in enumerate(named)}
+    missing |= {column: row[f"absent {i}"] for i, column in enumerate(numeric)}
+    if columns.unit is not None:
+        missing[columns.unit] = row["units missing"]
+    numbers = {column: (row[f"low {i}"], row[f"high {i}"]) for i, column in enumerate(numeric)}
+    return _Seen(row["rows"], values, missing, numbers)
+
+
+def _name(table: pl.LazyFrame, column: str) -> pl.Expr:
+    """A column as text; NaN is missing, as an empty field is."""
+    expression = pl.col(column)
+    if table.collect_schema()[column].is_float():
+        expression = expression.fill_nan(None)
+    return expression.cast(pl.String)
+
+
+def _number(column: str) -> pl.Expr:
+    """A column as numbers; what isn't a finite one is missing."""
+    number = pl.col(column).cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def _checked(path: Path, columns: Columns, seen: _Seen, positive: str | None) -> Spelling:
+    if not seen.rows:
+        raise PlanError(str(path), ["there are no rows"])
+    label, guess = seen.values[columns.label], seen.values[columns.prediction]
+    problems = [
+        *_missing(columns, seen),
+        *_ranges(columns, seen),
+        *_levels(columns.groups, seen),
+        *many_classes("label", label),
+        *many_classes("prediction", guess),
+    ]
+    spelling = spell(label, guess, positive)
+    if label and guess and not any(line.startswith(("--label:", "--prediction:")) for line in problems):
+        problems += spelling_problems(spelling)
+    if problems:
+        raise PlanError(str(path), problems)
+    return spelling
+
+
+def _missing(columns: Columns, seen: _Seen) -> Iterator[str]:
+    """Missing values of what must be known; a missing group is a level of its own."""
+    for option, column in columns.roles():
+        gone = seen.missing.get(column, 0)
+        if gone and option != "--group":
+            what = "missing or no number" if column in seen.numbers else "missing"
+            yield (
+                f"{option} {column!r}: {gone:,} of {seen.rows:,} values are {what}; "
+                "leave these rows out of the file, and say so beside the audit"
+            )
+
+
+def _ranges(columns: Columns, seen: _Seen) -> Iterator[str]:
+    for column, (low, high) in seen.numbers.items():
+        if low is None or high is None:
+            continue
+        if column == columns.score and not 0 <= low <= high <= 1:
+            yield f"--score {column!r}: probabilities in [0, 1] are expected, found {low:g} to {high:g}"
+        if column == columns.weight and low <= 0:
+            yield f"--weight {column!r}: weights above 0 are expected, the smallest is {low:g}"
+
+
+def _levels(groups: Sequence[str], seen: _Seen) -> Iterator[str]:
+    for name in groups:
+        levels = len(seen.values[name]) + bool(seen.missing[name])
+        if levels < 2:
+            yield f"--group {name!r}: at least two groups are compared, all rows are in one"
+        if levels > MAXIMUM_LEVELS:
+            yield (
+                f"--group {name!r}: at most {MAXIMUM_LEVELS} levels are expected, found {levels:,}: "
+                "is it a number that needs bands, or an identifier?"
+            )
+
+
+def _count(table: pl.LazyFrame, columns: Columns, seen: _Seen, spelling: Spelling) -> Cube:
+    """Codes of known levels in every batch, so that cubes of batches add up."""
+    classes = pl.Enum(spelling.classes)
+    chosen = [
+        _coded(_name(table, columns.label), spelling.label, classes).alias("label"),
+        _coded(_name(table, columns.prediction), spelling.prediction, classes).alias("prediction"),
+    ]
+    for i, name in enumerate(columns.groups):
+        known = {UNKNOWN: UNKNOWN} if seen.missing[name] else {}
+        known |= {value: value.strip() for value in seen.values[name]}
+        levels = pl.Enum(sorted(set(known.values()), key=natural_order))
+        chosen.append(_coded(_name(table, name).fill_null(UNKNOWN), known, levels).alias(str(i)))
+    figures = {"score": columns.score, "weight": columns.weight}
+    chosen += [_number(column).alias(role) for role, column in figures.items() if column is not None]
+    if columns.unit is not None:
+        chosen.append(pl.col(columns.unit).alias("unit"))
+    # A unit's rows may stand anywhere in the file, so cubes of batches would not add up.
+    rows = BATCH if columns.unit is None else max(1, seen.rows)
+    batches = table.select(chosen).collect_batches(chunk_size=rows, maintain_order=True)
+    return reduce(Cube.merge, (_cube(batch, columns, spelling) for batch in _whole(batches, rows)))
+
+
+def _whole(batches: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Batches of exactly so many rows: sums of weights are then the same each time, to the last bit."""
+    held: list[pl.DataFrame] = []
+    for batch in batches:
+        held.append(batch)
+        while sum(map(len, held)) >= rows:
+            joined = pl.concat(held)
+            yield joined[:rows]
+            held = [joined[rows:]]
+    if rest := [batch for batch in held if len(batch)]:
+        yield pl.concat(rest)
+
+
+def _coded(column: pl.Expr, names: Mapping[str, str], levels: pl.Enum) -> pl.Expr:
+    return column.replace_strict(list(names), list(names.values()), return_dtype=levels)
+
+
+def _cube(batch: pl.DataFrame, columns: Columns, spelling: Spelling) -> Cube:
+    more: dict[str, Any] = {role: batch[role] for role in ("weight", "unit") if role in batch.columns}
+    if "score" in batch.columns:
+        more |= {"score": batch["score"].to_numpy(), "score_edges": EDGES}
+    return Cube.from_arrays(
+        batch["label"],
+        batch["prediction"],
+        {name: batch[str(i)] for i, name in enumerate(columns.groups)},
+        labels=spelling.classes,
+        positive=spelling.positive,
+        **more,
+    )

@@ -1,0 +1,117 @@
+"""What can't be audited is refused with its reason, all reasons at once, exit code 2."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tasks.audit.audit import audit
+from tasks.errors import PlanError
+
+from .conftest import Write, asked
+
+GOOD = {
+    "truth": [0, 1, 0, 1],
+    "guess": [0, 1, 1, 1],
+    "group": ["a", "a", "b", "b"],
+    "s": [0.1, 0.9, 0.6, 1.0],
+}
+CASES: list[tuple[dict[str, list[object]], dict[str, object], str]] = [
+    ({}, {"label": "trut"}, "--label 'trut': there is no such column; did you mean 'truth'"),
+    ({}, {"groups": ("group", "group")}, "asked for 2 times, by --group and --group"),
+    ({}, {"prediction": "truth"}, "'truth' is asked for 2 times, by --label and --prediction"),
+    ({"group": ["a"] * 4}, {}, "at least two groups are compared"),
+    ({"truth": [0, None, 0, 1]}, {}, "--label 'truth': 1 of 4 values are missing"),
+    ({"truth": [0.0, float("nan"), 0.0, 1.0]}, {}, "--label 'truth': 1 of 4 values are missing"),
+    ({"guess": [0, None, None, 1]}, {}, "--prediction 'guess': 2 of 4 values are missing"),
+    ({"s": [0.1, float("nan"), 0.2, 0.3]}, {"score": "s"}, "1 of 4 values are missing or no number"),
+    ({"s": [0.1, 1.2, 0.2, 0.3]}, {"score": "s"}, "found 0.1 to 1.2"),
+    ({"s": [0.1, 0.0, 0.2, 0.3]}, {"weight": "s"}, "weights above 0 are expected, the smallest is 0"),
+    ({"s": ["u", None, "u", "v"]}, {"unit": "s"}, "--unit 's': 1 of 4 values are missing"),
+    ({"guess": ["no", "yes", "no", "yes"]}, {}, "share no class: 0, 1 against no, yes"),
+    ({"guess": [0.25, 0.5, 0.75, 0.875]}, {}, "found fractions such as 0.25"),
+    ({}, {"positive": "yes"}, "--positive 'yes' is none of the classes"),
+    ({"truth": ["n", "y"] * 2, "guess": ["n", "y"] * 2}, {}, "--positive must name the class .*: n or y"),
+    ({"truth": ["n", "m", "y", "y"], "guess": ["n", "m", "y", "y"]}, {}, "with 3 classes .* give --positive"),
+    ({}, {"alpha": 0.5}, "--alpha: a level above 0 and at most 0.1 is expected"),
+    ({"tpr": ["a", "a", "b", "b"]}, {"groups": ("tpr",)}, "the audit has a column of that name"),
+    ({"a x b": ["a", "a", "b", "b"]}, {"groups": ("a x b",)}, "means a crossing"),
+]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(("change", "question", "reason"), CASES)
+def test_each_is_refused_with_its_reason(
+    tmp_path: Path, change: dict[str, list[object]], question: dict[str, object], reason: str, suffix: str
+) -> None:
+    table, path = pl.DataFrame(GOOD | change, strict=False), tmp_path / f"table.{suffix}"
+    if suffix == "csv":
+        table.write_csv(path)
+    else:
+        table.write_parquet(path)
+    with pytest.raises(PlanError, match=reason) as refused:
+        audit(asked(path, **question))
+    assert refused.value.exit_code == 2
+    assert len(refused.value.problems) == 1
+
+
+def test_all_problems_are_told_at_once(planted: Write, tmp_path: Path) -> None:
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(
+        "- {metric: demografic_parity_difference, attribute: group, limit: 0.1}\n"
+        "- {metric: accuracy_difference, attribute: group x rase, limit: 2, why: so}\n"
+    )
+    with pytest.raises(PlanError) as refused:
+        audit(asked(planted(10, 0.0), limits=limits, groups=("group", "race"), alpha=1.0))
+    told = "\n".join(refused.value.problems)
+    for words in (
+        "did you mean 'demographic_parity_difference'",
+        "'rase' is no group of this audit; did you mean 'race'",
+        "[1].limit",
+        "[1].why: unknown key",
+        "--alpha",
+        "--group 'race': there is no such column",
+    ):
+        assert words in told, told
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("none.csv", None, "there is no such file"),
+        ("table.xlsx", b"PK", "CSV or Parquet is expected"),
+        ("empty.csv", b"", "not readable as CSV"),
+        ("header.csv", b"truth,guess,group\n", "there are no rows"),
+        ("broken.parquet", b"truth,guess,group\n1,1,a\n", "not readable as Parquet"),
+        ("latin.csv", "truth,guess,group\n1,1,é\n0,0,b\n".encode("latin-1"), "not readable as CSV in UTF-8"),
+        ("ragged.csv", b"truth,guess,group\n1,1,a\n0,0,b,c,d\n", "not readable as CSV"),
+        ("twice.csv", b"truth,guess,group,truth\n1,1,a,0\n", "the header names this column twice"),
+    ],
+)
+def test_files_that_are_no_table(tmp_path: Path, name: str, content: bytes | None, reason: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PlanError, match=reason):
+        audit(asked(path))
+
+
+@pytest.mark.parametrize("content", ["", "metric: x\n", "- a\n- b\n", "{", "[]"])
+def test_files_that_are_no_limits(planted: Write, tmp_path: Path, content: str) -> None:
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(content)
+    with pytest.raises(PlanError, match=r"limits\.yaml"):
+        audit(asked(planted(10, 0.0), limits=limits))
+    limits.unlink()
+    with pytest.raises(PlanError, match="no such file of limits"):
+        audit(asked(planted(10, 0.0), limits=limits))
+
+
+def test_values_of_people_are_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    pl.DataFrame(
+        {"truth": [0, 1] * 600, "guess": [0, 1] * 600, "group": [f"Jane{i}" for i in range(1200)]}
+    ).write_csv(path)
+    with pytest.raises(PlanError, match="found 1,200") as refused:
+        audit(asked(path))
+    assert "Jane" not in str(refused.value)
