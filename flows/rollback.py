@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 
 from flows.outcome import Outcome
 from flows.states import ended
+from flows.turns import turn
 from infra.settings import settings
 from tasks.register import registry
 from tasks.register.client import connect
@@ -24,7 +25,8 @@ def rollback(model: str, reason: str) -> State[Outcome]:
     """
     environment = settings()
     connection = connect(environment.mlflow_uri, environment.artifact_root)
-    restored = registry.rollback(connection, environment.var / "locks", model, reason, getpass.getuser())
+    with turn(f"promote {model}"):
+        restored = registry.rollback(connection, environment.var / "locks", model, reason, getpass.getuser())
     return ended(
         Outcome(title="Rolled back", exit_code=0, lines=(f"{restored} is champion again: {reason}",))
     )

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
+from flows.turns import turn
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal
 from tasks.evidence.digest import write_atomically
@@ -122,7 +123,8 @@ class Run:
         if registration is not None:
             tag_version(self.connection, registration.model, registration.version, tags)
             if ending is not Ending.CRASHED:
-                give_alias(self.filing, registration)
+                with turn(f"promote {registration.model}"):
+                    give_alias(self.filing, registration)
         runs.end(self.connection, self.run_id, ending, finished=ending is not Ending.CRASHED)
         verdicts = self.records.get("verdicts")
         self._outcome = Outcome(
@@ -168,7 +170,7 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
     """
     locks = settings.var / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{plan.name}.run.lock"):
+    with turn(f"retrain {plan.name}"), FileLock(locks / f"{plan.name}.run.lock"):
         file_crashed_runs(connection)
         folder = settings.var / "dossiers" / plan.name
         tags = {"assay.prefect_run": str(flow_run.id or ""), "assay.prefect_url": _prefect_url(settings)}

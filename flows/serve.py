@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from flows.ui import noted, prefect_ui_server, require_free_ports, serving, stopped_by_signals, wait_for
-from infra.embedded import known_server
+from infra.embedded import LOCAL_API, known_server
 from infra.settings import Settings, prepare_environment
 from infra.settings import settings as settings_of_process
 from tasks.errors import PlanError
@@ -106,7 +106,7 @@ def _scheduler(settings: Settings) -> Iterator[None]:
     """Make sure of a Prefect server that schedules: the one at hand, or a whole one with its UI."""
     console = Console()
     with ExitStack() as stack:
-        url = known_server(settings)
+        url, named = known_server(settings), "PREFECT_API_URL" in os.environ
         if url is None:
             server = prefect_ui_server(settings)
             require_free_ports("assay serve", settings.ui_host, (server,))
@@ -115,6 +115,6 @@ def _scheduler(settings: Settings) -> Iterator[None]:
                 wait_for(server, process, settings)
             stack.enter_context(noted(settings))
             url = settings.prefect_address.read_text(encoding="utf-8")
-        os.environ["PREFECT_API_URL"] = url
+        os.environ |= {"PREFECT_API_URL": url} if named else {"PREFECT_API_URL": url, LOCAL_API: url}
         console.print(f"Serving the schedules on {url.removesuffix('/api')}. Ctrl-C ends it and pauses them.")
         yield

@@ -26,6 +26,7 @@ from urllib.request import Request, urlopen
 from infra.processes import answers, end_group, wait_until_healthy
 from infra.settings import Settings, prepare_environment
 
+LOCAL_API = "ASSAY_LOCAL_PREFECT"  # the address of a server that only this working directory uses
 SETTLE_SECONDS = 3.0
 STOP_SECONDS = 10.0
 
@@ -76,13 +77,14 @@ def prefect_server(settings: Settings) -> Iterator[PrefectApi]:
     log = settings.prefect_home / "server.log"
     known = known_server(settings)
     if known is not None:
-        with _environment("PREFECT_API_URL", known):
+        local = known if "PREFECT_API_URL" not in os.environ else os.environ.get(LOCAL_API, "")
+        with _environment("PREFECT_API_URL", known), _environment(LOCAL_API, local):
             yield PrefectApi(known, None, log, settings.start_seconds)
             _drain()
         return
     url, child = _start(log)
     begun = datetime.now(UTC)
-    with child, _environment("PREFECT_API_URL", url):
+    with child, _environment("PREFECT_API_URL", url), _environment(LOCAL_API, url):
         try:
             try:
                 yield PrefectApi(url, child, log, settings.start_seconds)
@@ -101,6 +103,12 @@ def known_server(settings: Settings) -> str | None:
         return None
     url = settings.prefect_address.read_text(encoding="utf-8").strip()
     return url if answers(f"{url}/health", timeout=1.0) else None
+
+
+def is_shared() -> bool:
+    """Whether the Prefect API of this process may serve runs of other working directories and machines."""
+    named = os.environ.get("PREFECT_API_URL")
+    return named is not None and named != os.environ.get(LOCAL_API)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.embedded import LOCAL_API
+
 ROOT = Path(__file__).parents[2]
 ADULT = ROOT / "data" / "adult"
 SCRIPT = Path(sys.executable).with_name("assay")
@@ -74,7 +76,7 @@ class Assay:
         done = subprocess.run(
             [SCRIPT, *arguments],
             cwd=folder,
-            env={**self.environment, "PREFECT_API_URL": self.api, **environment},
+            env={**self.environment, "PREFECT_API_URL": self.api, LOCAL_API: self.api, **environment},
             capture_output=True,
             text=True,
             check=False,

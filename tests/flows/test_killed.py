@@ -11,6 +11,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from infra.embedded import LOCAL_API
+
 from .conftest import SCRIPT, Assay, Workspace, body, steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -30,7 +32,7 @@ def kill_in_training(workspace: Workspace, assay: Assay) -> None:
         process = subprocess.Popen(
             [SCRIPT, "retrain", "tiny"],
             cwd=workspace.top,
-            env={**assay.environment, "PREFECT_API_URL": assay.api},
+            env={**assay.environment, "PREFECT_API_URL": assay.api, LOCAL_API: assay.api},
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -42,9 +42,11 @@ def test_schedules_are_those_of_the_plans_in_utc(deployments: list[dict[str, Any
         assert item["schedules"] == [{"cron": plan["operations"]["schedule"]["cron"], "timezone": "UTC"}]
 
 
-def test_retraining_runs_wait_for_each_other(deployments: list[dict[str, Any]]) -> None:
-    retraining = [item for item in deployments if item["entrypoint"].endswith(":retrain")]
-    assert len(retraining) == 2
-    for item in retraining:
-        assert item["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
-        assert item["work_pool"] == {"name": "assay", "work_queue_name": "retrain"}
+def test_scheduled_runs_wait_for_each_other_and_no_model_for_another(
+    deployments: list[dict[str, Any]],
+) -> None:
+    """A limit of the manual deployment, which takes any plan, would hold back other models."""
+    one = {"limit": 1, "collision_strategy": "ENQUEUE"}
+    for item in deployments:
+        assert item.get("concurrency_limit") == (one if item.get("schedules") else None), item["name"]
+        assert item["work_pool"] == {"name": "assay"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -89,7 +90,6 @@ def deployed(stack: Stack, mirror: Path, tmp_path_factory: pytest.TempPathFactor
     """Deploy infra/prefect.yaml, and let a worker run."""
     folder = tmp_path_factory.mktemp("worker")
     _prefect(stack, "work-pool", "create", "assay", "--type", "process", "--overwrite")
-    _prefect(stack, "work-queue", "create", "retrain", "--pool", "assay", "--limit", "1")
     _prefect(stack, "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml")
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "assay"]
     with running(worker, log=folder / "worker.log", env=stack.worker_env, cwd=ROOT):
@@ -157,19 +157,41 @@ def test_postgres_refuses_a_wrong_password_and_another_servers_database(stack: S
         stack.postgres.query("mlflow", "prefect", "select count(*) from experiments")
 
 
-def test_deployments_run_one_at_a_time_and_on_schedule(deployed: Stack) -> None:
+def test_deployments_are_scheduled_and_limited_as_their_file_says(deployed: Stack) -> None:
     scheduled = _api(deployed, "/deployments/name/retrain/adult")
     manual = _api(deployed, f"/deployments/name/{DEPLOYMENT}")
     assert [
         (s["schedule"]["cron"], s["schedule"]["timezone"], s["active"]) for s in scheduled["schedules"]
     ] == [("0 3 * * 1", "UTC", True)]
     assert manual["schedules"] == []
-    for deployment in (scheduled, manual):
-        assert deployment["global_concurrency_limit"]["limit"] == 1
-        assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
-    queue = _api(deployed, f"/work_queues/{manual['work_queue_id']}")
-    assert (queue["name"], queue["concurrency_limit"]) == ("retrain", 1)
-    assert scheduled["work_queue_id"] == manual["work_queue_id"]
+    assert scheduled["global_concurrency_limit"]["limit"] == 1
+    assert scheduled["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert manual["global_concurrency_limit"] is None  # any model's; each run takes the turn of its own
+
+
+def test_turn_of_a_killed_holder_comes_back(stack: Stack) -> None:
+    """As after kill -9, or a machine that stopped: the lease ends within a minute, and the next is let in."""
+    hold = "from flows.turns import turn\nwith turn('retrain killed'): print('held', flush=True); input()"
+    env = {**os.environ, **stack.worker_env}
+    for wait, ends in ((60, "kill"), (200, "answer")):
+        process = subprocess.Popen(
+            [sys.executable, "-c", hold],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            assert select.select([process.stdout], [], [], wait)[0], f"no turn in {wait} s"
+            if ends == "answer":
+                process.communicate("\n", timeout=20)
+                assert process.returncode == 0
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_scheduler_has_the_next_run_ready(deployed: Stack) -> None:
@@ -193,6 +215,9 @@ def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deploy
     logs = _api(deployed, "/logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
     found = (state["type"], state["name"])
     assert found == ("COMPLETED", "Registered"), (state["message"], [line["message"] for line in logs])
+
+    turns = "select name, active_slots from concurrency_limit_v2 where name like '% adult' order by name"
+    assert deployed.postgres.query("prefect", "prefect", turns) == "promote adult|0\nretrain adult|0"
 
     in_prefect = "select id, state_type from flow_run where not auto_scheduled"
     assert deployed.postgres.query("prefect", "prefect", in_prefect) == f"{run['id']}|COMPLETED"

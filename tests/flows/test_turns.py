@@ -1,0 +1,107 @@
+"""Runs of several working directories, as of several machines: all they share is a Prefect server."""
+
+from __future__ import annotations
+
+import select
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra.embedded import LOCAL_API, is_shared
+
+from .conftest import ROOT, Assay, Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+HOLD = """
+import sys
+from flows.turns import turn
+with turn(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+Holder = subprocess.Popen[str]
+
+
+@pytest.fixture
+def hold(assay: Assay, tmp_path: Path) -> Iterator[Callable[[str], Holder]]:
+    """Start a process that takes a turn, says so, and gives it back when it is told to."""
+    started: list[Holder] = []
+
+    def start(what: str) -> Holder:
+        with (tmp_path / f"{len(started)}.err").open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-c", HOLD, what],
+                cwd=ROOT,
+                env={**assay.environment, "PREFECT_API_URL": assay.api},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def holds(process: Holder, seconds: float) -> bool:
+    """Whether a process has its turn within some seconds."""
+    assert process.stdout is not None
+    return bool(select.select([process.stdout], [], [], seconds)[0]) and process.stdout.readline() == "held\n"
+
+
+def test_turns_of_one_name_follow_each_other_and_those_of_two_do_not(
+    hold: Callable[[str], Holder], tmp_path: Path
+) -> None:
+    first = hold("retrain one")
+    assert holds(first, 60)
+    second, other = hold("retrain one"), hold("retrain another")
+    assert holds(other, 60)
+    assert not holds(second, 3)
+    assert "Waiting for another run that holds the turn 'retrain one'" in (tmp_path / "1.err").read_text()
+    first.communicate("\n")
+    assert first.returncode == 0
+    assert holds(second, 120)
+
+
+def test_own_server_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert not is_shared()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4200/api")
+    assert is_shared()
+    monkeypatch.setenv(LOCAL_API, "http://127.0.0.1:4200/api")
+    assert not is_shared()
+
+
+def test_retraining_of_one_model_never_overlaps_that_of_two_may(
+    registered: Workspace, assay: Assay, tmp_path: Path
+) -> None:
+    one, two = (registered.copy_to(tmp_path / name / "workspace") for name in ("one", "two"))
+    other = registered.copy_to(tmp_path / "other" / "workspace")
+    shutil.copytree(
+        other.top / "data" / "tiny",
+        other.top / "data" / "other",
+        ignore=shutil.ignore_patterns("raw", "prepared", "manifest.json"),
+    )
+
+    def retrain(workspace: Workspace, plan: str) -> tuple[int, int]:
+        done = assay.script(workspace.top, "retrain", plan, "--force", **{LOCAL_API: ""})
+        assert done.code == 0, done
+        ((begun, ended),) = workspace.query(
+            "select start_time, end_time from runs order by start_time desc limit 1"
+        )
+        return begun, ended
+
+    with ThreadPoolExecutor(3) as threads:
+        runs = [threads.submit(retrain, *args) for args in ((one, "tiny"), (two, "tiny"), (other, "other"))]
+        (first, second), third = sorted(run.result() for run in runs[:2]), runs[2].result()
+    assert first[1] <= second[0]
+    assert any(third[0] < run[1] and run[0] < third[1] for run in (first, second))
