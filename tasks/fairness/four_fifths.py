@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
-from scipy.stats import fisher_exact
 
 from tasks.evidence.records import Record
 from tasks.fairness.cube import Cube
+from tasks.fairness.fisher import two_sided
 from tasks.fairness.regulators import selected_class, selections
 
 MORE_PERSONS = (1, 2)
@@ -186,10 +185,7 @@ class _Tally(NamedTuple):
         return 5 * self.selected * other.n < 4 * other.selected * self.n
 
     def p_value(self, other: _Tally) -> float:
-        table = np.array(
-            [[self.selected, self.n - self.selected], [other.selected, other.n - other.selected]]
-        )
-        return float(fisher_exact(table, alternative="two-sided").pvalue)
+        return two_sided(self.selected, self.n, other.selected, other.n)
 
 
 def _impact(group: str, own: _Tally, highest: _Tally | None, alpha: float) -> GroupImpact:
