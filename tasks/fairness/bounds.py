@@ -35,52 +35,40 @@ def proportion(events: Counts, n: Counts) -> Floats:
     return np.where(n == 0, np.nan, events / np.maximum(n, 1))
 
 
-def difference_upper(events: Counts, n: Counts, alpha: float) -> Floats:
-    """Upper limit of rate[g] - rate[h] for every ordered pair.
+def difference_upper(value: Floats, low: Floats, high: Floats) -> Floats:
+    """MOVER's upper limit of value[g] - value[h] for every ordered pair.
 
     Args:
-        events: counts, shape [groups].
-        n: denominators, shape [groups].
-        alpha: one-sided level.
+        value: of each group, shape [groups].
+        low: lower limits, [groups, 1], or [g, h] where those of g depend on whom it is compared with.
+        high: upper limits, likewise.
 
     Returns:
-        Limits [g, h] in [-1, 1]; nan where a rate is undefined.
+        Limits [g, h]; nan where a value is undefined.
     """
-    rate = proportion(events, n)
-    above = upper_limit(events, n, alpha) - rate
-    below = rate - lower_limit(events, n, alpha)
-    gap = rate[:, None] - rate[None, :]
-    return np.asarray(np.minimum(gap + np.hypot(above[:, None], below[None, :]), 1.0))
+    own = value[:, None]
+    gap = own - value[None, :]
+    return np.asarray(gap + np.hypot(high - own, (own - low).T))
 
 
-def difference_lower(events: Counts, n: Counts, alpha: float) -> Floats:
-    """Lower limit of rate[g] - rate[h] for every ordered pair; see `difference_upper`."""
-    return -difference_upper(events, n, alpha).T
+def ratio_lower(value: Floats, low: Floats, high: Floats) -> Floats:
+    """MOVER's lower limit of value[h] / value[g] for every ordered pair [g, h]: how small it may be.
 
-
-def ratio_lower(events: Counts, n: Counts, alpha: float) -> Floats:
-    """Lower limit of rate[h] / rate[g] for every ordered pair [g, h]: how small the share may be.
-
-    The limit is the c at which MOVER's lower limit of rate[h] - c * rate[g] is 0.
-
-    Args:
-        events: counts, shape [groups].
-        n: denominators, shape [groups].
-        alpha: one-sided level.
+    The limit is the c at which MOVER's lower limit of value[h] - c * value[g] is 0.
 
     Returns:
-        Limits [g, h] >= 0; 0 where rate[h] may be 0; nan where a rate is undefined.
+        Limits [g, h] >= 0; 0 where value[h] may be 0; nan where a value is undefined.
     """
-    rate = proportion(events, n)
-    low, high = lower_limit(events, n, alpha), upper_limit(events, n, alpha)
-    product = rate[:, None] * rate[None, :]
-    a = (high * (2 * rate - high))[:, None]
-    b = (low * (2 * rate - low))[None, :]
+    own = value[:, None]
+    product = own * value[None, :]
+    a = high * (2 * own - high)
+    b = (low * (2 * own - low)).T
     bottom = product + np.sqrt(np.maximum(product**2 - a * b, 0.0))
-    return np.where(b == 0, 0.0 * bottom, b / np.where(bottom == 0, 1.0, bottom))
+    limit = b / np.where(bottom == 0, 1.0, bottom)
+    return np.where((low <= 0).T, 0.0 * bottom, np.where(np.isinf(high), 0.0, limit))
 
 
-def ratio_upper(events: Counts, n: Counts, alpha: float) -> Floats:
-    """Upper limit of rate[h] / rate[g] for every ordered pair [g, h]; infinite where rate[g] may be 0."""
-    inverse = ratio_lower(events, n, alpha).T
+def ratio_upper(value: Floats, low: Floats, high: Floats) -> Floats:
+    """Upper limit of value[h] / value[g] for every ordered pair [g, h]; infinite where value[g] may be 0."""
+    inverse = ratio_lower(value, low, high).T
     return np.where(inverse == 0, np.inf, 1 / np.where(inverse == 0, 1.0, inverse))

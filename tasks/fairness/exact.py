@@ -1,8 +1,9 @@
-"""An exact answer to "does the first rate lie below a line of the second?", at any size.
+"""An exact answer to "does the first rate lie below a function of the second?", at any size.
 
-Two independent binomial counts, x1 of n1 and x2 of n2, and the hypothesis H0: p1 >= a + b * p2.
-Every parity limit is of this form (`tasks.fairness.scales`). H0 is rejected when the unconditional
-p-value of the score statistic (Chan 1998, Statistics in Medicine 17:1403) is at most alpha. The
+Two independent binomial counts, x1 of n1 and x2 of n2, and the hypothesis H0: p1 >= boundary(p2), a
+line or a curve (`tasks.fairness.boundaries`). Every parity limit is of this form
+(`tasks.fairness.scales`). H0 is rejected when the unconditional p-value of the boundary's statistic
+(Chan 1998, Statistics in Medicine 17:1403) is at most alpha. The
 nuisance rate is maximised over a confidence region of level 1 - gamma, whose gamma is added to the
 p-value (Berger and Boos 1994, JASA 89:1012): that keeps the level, and because the region and the
 outcomes that matter are a few standard deviations wide, the cost grows with sqrt(n): there is no
@@ -10,7 +11,7 @@ size too large to enumerate.
 
 The maximum is bounded, not searched. The rejected outcomes are closed under fewer events in the first
 group and more in the second (Roehmel and Mansmann 1999), so on p2 in [u, v] the probability is at
-most that at (p1 = line(u), p2 = v); pieces are halved until the bound decides.
+most that at (p1 = boundary(u), p2 = v); pieces are halved until the bound decides.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from tasks.fairness.boundaries import Boundary
 from tasks.fairness.bounds import lower_limit, upper_limit
 
 Floats = NDArray[np.float64]
@@ -41,64 +43,8 @@ BLOCK = 2_000_000
 """Probabilities held at once (8 bytes each)."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """The boundary p1 = intercept + slope * p2 of H0; either slope is 1 or intercept is 0."""
-
-    slope: float
-    intercept: float
-
-    def at(self, p2: Floats) -> Floats:
-        """The smallest p1 in H0, within [0, 1]."""
-        return np.clip(self.intercept + self.slope * p2, 0.0, 1.0)
-
-    def inverse(self, p1: float) -> float:
-        """The p2 at which the line is at ``p1``."""
-        return (p1 - self.intercept) / self.slope
-
-
-def score(x1: Counts, n1: int, x2: Counts, n2: int, line: Line) -> Floats:
-    """Score statistic of p1 = line(p2): small values speak against H0: p1 >= line(p2).
-
-    Variance from the rates' maximum-likelihood estimates on the line (Farrington and Manning 1990).
-
-    Returns:
-        (p1^ - slope p2^ - intercept) / standard error, broadcast over x1 and x2.
-    """
-    r1, r2 = x1 / n1, x2 / n2
-    fitted = _fit_difference if line.slope == 1 and line.intercept != 0 else _fit_ratio
-    p1 = np.clip(fitted(r1, r2, n2 / n1, line), 0.0, 1.0)
-    p2 = np.clip((p1 - line.intercept) / line.slope, 0.0, 1.0)
-    variance = p1 * (1 - p1) / n1 + line.slope**2 * p2 * (1 - p2) / n2
-    gap = r1 - line.slope * r2 - line.intercept
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = gap / np.sqrt(variance)
-    return np.where(np.abs(gap) < 1e-12, 0.0, statistic)
-
-
-def _fit_difference(r1: Floats, r2: Floats, theta: float, line: Line) -> Floats:
-    """Estimate of p1 under p1 - p2 = d: the middle root of the cubic of Farrington and Manning."""
-    d = line.intercept
-    a = 1 + theta
-    b = -(1 + theta + r1 + theta * r2 + d * (theta + 2))
-    c = d * d + d * (2 * r1 + theta + 1) + r1 + theta * r2
-    constant = -r1 * d * (1 + d)
-    v = (b / (3 * a)) ** 3 - b * c / (6 * a * a) + constant / (2 * a)
-    u = np.where(v > 0, 1.0, -1.0) * np.sqrt(np.maximum((b / (3 * a)) ** 2 - c / (3 * a), 1e-300))
-    w = (np.pi + np.arccos(np.clip(v / u**3, -1.0, 1.0))) / 3
-    return np.asarray(2 * u * np.cos(w) - b / (3 * a))
-
-
-def _fit_ratio(r1: Floats, r2: Floats, theta: float, line: Line) -> Floats:
-    """Estimate of p1 under p1 = slope * p2: the smaller root of a quadratic."""
-    a = 1 + theta
-    b = line.slope * (1 + theta * r2) + theta + r1
-    c = line.slope * (r1 + theta * r2)
-    return np.asarray((b - np.sqrt(np.maximum(b * b - 4 * a * c, 0.0))) / (2 * a))
-
-
 @lru_cache(maxsize=4096)
-def rejects(x1: int, n1: int, x2: int, n2: int, line: Line, alpha: float) -> bool:
+def rejects(x1: int, n1: int, x2: int, n2: int, line: Boundary, alpha: float) -> bool:
     """Whether H0: p1 >= line(p2) is rejected at ``alpha``; the error rate is at most alpha at any size.
 
     Args:
@@ -125,7 +71,7 @@ def _region(x: int, n: int, gamma: float) -> tuple[float, float]:
     return float(lower_limit(events, size, gamma / 4)[0]), float(upper_limit(events, size, gamma / 4)[0])
 
 
-def _stays_below(rejected: _Rejected, line: Line, box: tuple[float, float, float], level: float) -> bool:
+def _stays_below(rejected: _Rejected, line: Boundary, box: tuple[float, float, float], level: float) -> bool:
     """Whether P(rejected) is at most ``level`` for all p2 in [low2, high2] with p1 = line(p2) (or low1)."""
     low1, low2, high2 = box
     edges = np.linspace(low2, high2, 9)
@@ -167,17 +113,19 @@ class _Rejected:
 
     @classmethod
     def like(
-        cls, x1: int, n1: int, x2: int, n2: int, line: Line, box: tuple[float, float, float, float]
+        cls, x1: int, n1: int, x2: int, n2: int, line: Boundary, box: tuple[float, float, float, float]
     ) -> _Rejected:
         low1, high1, low2, high2 = box
         start1, stop1 = _window(n1, low1, high1)
         start2, stop2 = _window(n2, low2, high2)
         x, y = np.arange(start1, stop1 + 1), np.arange(start2, stop2 + 1)
-        seen = score(np.array([x1]), n1, np.array([x2]), n2, line)[0] + TIE
+        own = line.ordering(np.array([x1]), n1, np.array([x2]), n2)
+        seen = own(np.zeros(1, np.int64))[0] + TIE
+        statistic = line.ordering(x, n1, y, n2)
         low, high = np.zeros(len(x), np.int64), np.full(len(x), len(y), np.int64)
         while (low < high).any():
             middle = (low + high) // 2
-            inside = score(x, n1, y[np.minimum(middle, len(y) - 1)], n2, line) <= seen
+            inside = statistic(np.minimum(middle, len(y) - 1)) <= seen
             low, high = np.where(inside | (low >= high), low, middle + 1), np.where(inside, middle, high)
         # Closed under fewer events in the first group, by construction where rounding breaks it.
         first = np.minimum.accumulate(high[::-1])[::-1]

@@ -1,35 +1,35 @@
 """The gate: limits judged on a cube, each PASS and FAIL with a stated error rate.
 
-PASS is an intersection-union test: every ordered pair of groups, in every rate, is shown to keep the
+PASS is an intersection-union test: every ordered pair of groups, in every quantity, is shown to keep the
 limit at alpha, so the chance of passing a metric beyond its limit is at most alpha. FAIL needs one pair
-shown to break it at alpha / comparisons (Bonferroni over all pairs, rates and limits judged together),
-so the chance that any limit that holds fails is at most alpha. Closed-form bounds propose
-(`tasks.fairness.bounds`), the exact test confirms (`tasks.fairness.exact`). Everything else is
-INCONCLUSIVE, and says what would settle it.
+shown to break it at alpha / comparisons (Bonferroni over all pairs, quantities and limits judged
+together), so the chance that any limit that holds fails is at most alpha. Closed-form bounds propose,
+the exact test (`tasks.fairness.exact`) or bounds that hold at any size confirm. A limit on every
+group's own value compares each group with the limit alone. Everything else is INCONCLUSIVE, and says
+what would settle it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from tasks.fairness import settling
-from tasks.fairness.bounds import proportion
+from tasks.fairness.counted import Counted, count_groups
 from tasks.fairness.cube import Cube
-from tasks.fairness.exact import rejects
-from tasks.fairness.groups import Groups, groups_of
-from tasks.fairness.metrics import METRICS, ParityMetric
-from tasks.fairness.scales import SCALES, Scale
+from tasks.fairness.groups import Groups
+from tasks.fairness.scales import Scale, pairs_of
 from tasks.fairness.settling import Pair
+from tasks.fairness.table import METRICS, Metric
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.plan.judgement import Limit, TooSmall
 from tasks.plan.plan import crossing
 
 HALVINGS = 12
+DOUBLINGS = 20
 
 
 def judge(
@@ -41,6 +41,9 @@ def judge(
 ) -> list[Judged]:
     """Judge limits together; one record each, in their order.
 
+    Where the cube names no positive class, each class is held against the rest, and the worst decides.
+    Weighted rows are judged by their weights; rows of one unit count as what they are worth together.
+
     Args:
         cube: the test part.
         limits: as the plan has them, or as it writes them:
@@ -51,22 +54,30 @@ def judge(
             which groups are judged; without it every group is.
 
     Raises:
-        ValueError: for a limit that can't be read or an attribute that the cube lacks.
+        ValueError: for a limit that can't be read, an attribute that the cube lacks or that has fewer
+            than two levels, or a metric of the score where there is none.
     """
     policy = too_small or TooSmall()
     wanted = [limit if isinstance(limit, Limit) else Limit.model_validate(limit) for limit in limits]
-    compared = [
-        [
-            groups_of(cube, crossing(limit.attribute), rate, policy, training_counts)
-            for rate in METRICS[limit.metric].rates
-        ]
-        for limit in wanted
-    ]
-    comparisons = max(1, sum(groups.comparisons for tables in compared for groups in tables))
+    counted: dict[tuple[str, ...], Counted] = {}
+    for attributes in (crossing(limit.attribute) for limit in wanted):
+        if attributes not in counted:
+            counted[attributes] = count_groups(cube, attributes, policy, training_counts)
+    compared = [tables_of(METRICS[limit.metric], counted[crossing(limit.attribute)]) for limit in wanted]
+    comparisons = sum(
+        len(pairs_of(METRICS[limit.metric].scale, np.flatnonzero(groups.judged).tolist()))
+        for limit, tables in zip(wanted, compared, strict=True)
+        for groups in tables
+    )
     return [
-        _Case(limit, METRICS[limit.metric], tables, alpha, comparisons).judged()
+        _Case(limit, METRICS[limit.metric], tables, alpha, max(1, comparisons)).judged()
         for limit, tables in zip(wanted, compared, strict=True)
     ]
+
+
+def tables_of(metric: Metric, counted: Counted) -> list[Groups]:
+    """Each quantity of a metric by group."""
+    return [table for quantity in metric.quantities for table in quantity.tables(counted)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +85,18 @@ class _Case:
     """One limit and the groups it compares."""
 
     limit: Limit
-    metric: ParityMetric
+    metric: Metric
     tables: list[Groups]
     alpha: float
     comparisons: int
 
     @property
     def scale(self) -> Scale:
-        return SCALES[self.metric.kind]
+        return self.metric.scale
 
     def judged(self) -> Judged:
         pairs = [pair for groups in self.tables for pair in self._pairs(groups)]
-        reasons = self._reasons()
+        reasons = [problem for groups in self.tables for problem in groups.problems()]
         pairs, broken = self._failing(pairs)
         if broken is not None:
             return self._record(Verdict.FAIL, pairs, broken, [])
@@ -94,26 +105,15 @@ class _Case:
         return self._record(Verdict.PASS if passed else Verdict.INCONCLUSIVE, pairs, worst, reasons)
 
     def _pairs(self, groups: Groups) -> list[Pair]:
-        """Ordered pairs of judged groups with defined rates, with their bounds."""
-        rate = proportion(groups.events, groups.n)
-        value = self.scale.value(rate)
-        worst_case = self.scale.worst_case(groups.events, groups.n, self.alpha)
-        best_case = self.scale.best_case(groups.events, groups.n, self.alpha / self.comparisons)
-        chosen = np.flatnonzero(groups.judged & (groups.n > 0)).tolist()
+        """What is compared among judged groups with defined values, with bounds."""
+        value = groups.values(self.scale)
+        worst_case = groups.worst_case(self.scale, self.alpha)
+        best_case = groups.best_case(self.scale, self.alpha / self.comparisons)
+        chosen = np.flatnonzero(groups.comparable).tolist()
         return [
             Pair(groups, g, h, float(value[g, h]), float(worst_case[g, h]), float(best_case[g, h]))
-            for g, h in permutations(chosen, 2)
+            for g, h in pairs_of(self.scale, chosen)
         ]
-
-    def _reasons(self) -> list[str]:
-        """Why the limit can't pass, whatever the bounds say."""
-        found = [problem for groups in self.tables for problem in groups.problems()]
-        for groups in self.tables:
-            found += [
-                f"{groups.rate.name} of {name} is undefined: no rows to take it over"
-                for name in groups.undefined
-            ]
-        return found
 
     def _worse(self, one: float, other: float) -> bool:
         return (one - other) * self.scale.sign > 0
@@ -129,7 +129,7 @@ class _Case:
                 break
             if self._breaks(pair, self.limit.limit):
                 return settled, pair
-            bound = self._search(lambda limit, pair=pair: self._breaks(pair, limit), self.scale.equality)
+            bound = self._search(pair, self._breaks, self.scale.equality)
             settled[settled.index(pair)] = pair.with_best_case(bound)
         return settled, None
 
@@ -139,25 +139,39 @@ class _Case:
             return pairs, False
         for pair in sorted(pairs, key=lambda pair: -pair.worst_case * self.scale.sign):
             if not self._keeps(pair, self.limit.limit):
-                bound = self._search(lambda limit, pair=pair: self._keeps(pair, limit), self.scale.anything)
+                bound = self._search(pair, self._keeps, self.scale.anything)
                 return [pair.with_worst_case(bound) if p is pair else p for p in pairs], False
         return pairs, True
 
     def _keeps(self, pair: Pair, limit: float) -> bool:
-        (x1, n1), (x2, n2) = pair.high, pair.low
-        return rejects(x1, n1, x2, n2, self.scale.kept(limit), self.alpha)
+        return pair.groups.keeps(self.scale, (pair.g, pair.h), limit, self.alpha)
 
     def _breaks(self, pair: Pair, limit: float) -> bool:
-        (x1, n1), (x2, n2) = pair.low, pair.high
-        return rejects(x1, n1, x2, n2, self.scale.broken(limit), self.alpha / self.comparisons)
+        return pair.groups.breaks(self.scale, (pair.g, pair.h), limit, self.alpha / self.comparisons)
 
-    def _search(self, shown: Any, safe: float) -> float:
+    def _search(self, pair: Pair, shown: Callable[[Pair, float], bool], safe: float) -> float:
         """The exact bound: between the limit, which is not shown, and a value that needs no showing."""
         unsafe = self.limit.limit
-        for _ in range(HALVINGS):
+        if np.isinf(safe):
+            larger = (unsafe * 2.0**i for i in range(1, DOUBLINGS))
+            safe = next((limit for limit in larger if shown(pair, limit)), safe)
+        for _ in range(HALVINGS if np.isfinite(safe) else 0):
             middle = (safe + unsafe) / 2
-            safe, unsafe = (middle, unsafe) if shown(middle) else (safe, middle)
+            safe, unsafe = (middle, unsafe) if shown(pair, middle) else (safe, middle)
         return safe
+
+    def _bounds(self, pairs: list[Pair], *, undefined: bool) -> tuple[float | None, float | None]:
+        """Lower and upper bound of the metric; None where there is none."""
+        sign = self.scale.sign
+        outer = (
+            None if undefined else max((p.worst_case for p in pairs), key=lambda v: v * sign, default=None)
+        )
+        inner = max((p.best_case for p in pairs), key=lambda v: v * sign, default=self.scale.equality)
+        inner = max(inner * sign, self.scale.equality * sign) * sign  # a gap is never negative
+        known = [
+            None if bound is None or not np.isfinite(bound) else float(bound) for bound in (inner, outer)
+        ]
+        return (known[0], known[1]) if sign > 0 else (known[1], known[0])
 
     def _record(self, verdict: Verdict, pairs: list[Pair], worst: Pair | None, reasons: list[str]) -> Judged:
         sign = self.scale.sign
@@ -165,13 +179,8 @@ class _Case:
         undefined = any(groups.undefined or not _compared(groups, pairs) for groups in self.tables)
         values = [pair.value for pair in pairs if not np.isnan(pair.value)]
         measured = None if undefined or not values else max(values, key=lambda value: value * sign)
-        outer = (
-            None if undefined else max((p.worst_case for p in pairs), key=lambda v: v * sign, default=None)
-        )
-        inner = max((p.best_case for p in pairs), key=lambda v: v * sign, default=self.scale.equality)
-        inner = max(inner * sign, self.scale.equality * sign) * sign  # a gap is never negative
-        low, high = (inner, outer) if sign > 0 else (outer, inner)
-        view = settling.View(self.metric, self.limit, self.scale, self.alpha, self.comparisons)
+        low, high = self._bounds(pairs, undefined=undefined)
+        view = settling.View(self.metric, self.limit, self.alpha, self.comparisons)
         settles = view.settles(worst, reasons) if verdict is Verdict.INCONCLUSIVE else ""
         return Judged(
             metric=self.limit.metric,

@@ -1,11 +1,4 @@
-"""The groups that a limit compares: their counts, and which of them are judged.
-
-Under `too_small: report` a group is judged if its denominator in the test part is expected to reach
-the plan's smallest denominator. The expectation comes from the training part alone: the training
-count, scaled by rows of test / rows of training. For TPR and FPR it is the count of positives and
-negatives. Where the denominator counts predictions (PPV, NPV ...), which training labels do not show,
-the rule is declared: labelled positives stand for predicted positives, negatives for negatives.
-"""
+"""A quantity by group, with limits: what the gate compares, whatever the quantity is."""
 
 from __future__ import annotations
 
@@ -14,66 +7,136 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
-from tasks.fairness.bounds import lower_limit, upper_limit
-from tasks.fairness.cube import Cube
-from tasks.fairness.metrics import Rate, tally
+from tasks.fairness.scales import Limits, Scale, own
 from tasks.fairness.verdict import GroupRate
-from tasks.plan.judgement import TooSmall
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 UNJUDGED_SHARE = 0.05
 """At most this share of rows may go unjudged."""
 ALWAYS_JUDGED = 200
 """A group with this denominator in the test part is never too small."""
+ENOUGH = 20
+"""Events and other rows of a group from which an approximation may be trusted."""
+SMALLEST_LEVEL = 0.0005
+"""Approximations were enumerated and simulated down to this level; below it only certain limits decide."""
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """One rate by group.
+    """One quantity by group.
 
     Attributes:
-        rate: the rate.
-        names: levels, joined by " x " for a crossing, shape [groups].
-        events: numerators.
-        n: denominators.
+        name: the quantity, with the class where each is held against the rest: "tpr (b)".
+        names: the groups, shape [groups].
         rows: rows of each group.
         judged: whether each takes part in the verdict.
+        events: counts in the numerator, for the record.
+        n: counts in the denominator.
+        value: the quantity; nan where undefined.
     """
 
-    rate: Rate
+    name: str
     names: tuple[str, ...]
+    rows: Ints
+    judged: Bools
     events: Ints
     n: Ints
-    rows: Ints
-    judged: NDArray[np.bool_]
+    value: Floats
+
+    def limits(self, level: float, *, certain: bool = False) -> Limits:
+        """Values and one-sided limits of each group.
+
+        Args:
+            level: one-sided.
+            certain: limits that hold at any size, rather than those that MOVER combines.
+        """
+        raise NotImplementedError
 
     @property
-    def comparisons(self) -> int:
-        """Ordered pairs of judged groups."""
-        judged = int(self.judged.sum())
-        return judged * (judged - 1)
+    def large(self) -> Bools:
+        """Groups large enough for MOVER to decide alone."""
+        raise NotImplementedError
+
+    @property
+    def lacking(self) -> list[str]:
+        """Reasons that keep judged groups from being compared, beyond an undefined value."""
+        return []
+
+    @property
+    def comparable(self) -> Bools:
+        """Groups that can be compared: judged and defined."""
+        return np.asarray(self.judged & np.isfinite(self.value))
 
     @property
     def undefined(self) -> list[str]:
-        """Judged groups whose rate is undefined."""
-        return [
-            name for name, n, judged in zip(self.names, self.n, self.judged, strict=True) if judged and not n
-        ]
+        """Judged groups whose value is undefined."""
+        return [self.names[i] for i in np.flatnonzero(self.judged & ~np.isfinite(self.value))]
 
     @property
     def not_judged(self) -> list[str]:
         """Groups listed as too small."""
         return [name for name, judged in zip(self.names, self.judged, strict=True) if not judged]
 
+    @property
+    def design_effect(self) -> Floats:
+        """Variance over that of as many independent, equal rows."""
+        return np.ones(len(self.names))
+
+    def values(self, scale: Scale) -> Floats:
+        """The metric of each pair [g, h]; nan where undefined."""
+        return scale.value(self.value)
+
+    def worst_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:
+        """Bounds of each pair on the bad side; certain ones share the level between both groups."""
+        share = 2 if certain and not scale.alone else 1
+        return scale.worst_case(self.limits(level / share, certain=certain))
+
+    def best_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:
+        """Bounds of each pair on the good side."""
+        share = 2 if certain and not scale.alone else 1
+        return scale.best_case(self.limits(level / share, certain=certain))
+
+    def keeps(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
+        """Whether a pair is shown to keep a limit at a level, beyond the proposal of `worst_case`."""
+        bound = self.worst_case(scale, level, certain=not self._decides(pair, level))[pair]
+        return bool((limit - bound) * scale.sign > 0)
+
+    def breaks(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
+        """Whether a pair is shown to break a limit."""
+        bound = self.best_case(scale, level, certain=not self._decides(pair, level))[pair]
+        return bool((bound - limit) * scale.sign > 0)
+
+    def _decides(self, pair: tuple[int, int], level: float) -> bool:
+        return level >= SMALLEST_LEVEL and bool(self.large[list(pair)].all())
+
+    def error(self, g: int, level: float) -> float:
+        """Standard error of a group's value, for planning only."""
+        _, low, high = self.limits(level)
+        return min(float(high[g, 0] - low[g, 0]), 1e6) / (2 * float(-ndtri(level)))
+
+    def error_at_equality(self, g: int, h: int, level: float) -> tuple[float, float]:
+        """A value between both groups', and the standard error of their difference there."""
+        value = float(self.value[[g, h]].mean())
+        return value, float(np.hypot(self.error(g, level), self.error(h, level)))
+
     def problems(self) -> list[str]:
-        """Rules that the groups left unjudged break; any keeps a limit from passing."""
+        """Whatever keeps a limit from passing: rules that unjudged groups break, values undefined."""
+        return [*self._unjudged_problems(), *self._undefined_problems(), *self.lacking]
+
+    def _undefined_problems(self) -> list[str]:
+        return [f"{self.name} of {name} is undefined: no rows to take it over" for name in self.undefined]
+
+    def _unjudged_problems(self) -> list[str]:
         found = []
         share = self.rows[~self.judged].sum() / max(1, self.rows.sum())
         if share > UNJUDGED_SHARE:
             found.append(
-                f"{share:.1%} of rows are in groups too small to judge by {self.rate.name}, "
+                f"{share:.1%} of rows are in groups too small to judge by {self.name}, "
                 f"at most {UNJUDGED_SHARE:.0%} may be"
             )
         large = [
@@ -82,77 +145,29 @@ class Groups:
         ]
         if large:
             found.append(
-                f"groups of {ALWAYS_JUDGED} or more must be judged by {self.rate.name}, "
+                f"groups of {ALWAYS_JUDGED} or more must be judged by {self.name}, "
                 f"the training part's counts leave out {', '.join(large)}"
             )
         if self.judged.sum() < 2:
-            found.append(f"at least two groups must be judged by {self.rate.name}, found {self.judged.sum()}")
+            found.append(f"at least two groups must be judged by {self.name}, found {self.judged.sum()}")
         return found
 
     def records(self) -> list[GroupRate]:
-        """Every group's rate with its two-sided 95% Clopper-Pearson interval."""
-        low, high = lower_limit(self.events, self.n, 0.025), upper_limit(self.events, self.n, 0.025)
-        return [self._record(i, float(low[i]), float(high[i])) for i in range(len(self.names))]
+        """Every group's value with its two-sided 95% interval."""
+        value, low, high = self.limits(0.025, certain=True)
+        columns = zip(value, own(low), own(high), self.design_effect, strict=True)
+        return [self._record(i, *map(float, found)) for i, found in enumerate(columns)]
 
-    def _record(self, i: int, low: float, high: float) -> GroupRate:
-        events, n = int(self.events[i]), int(self.n[i])
-        known: dict[str, Any] = {"rate": events / n, "low": low, "high": high} if n else {}
+    def _record(self, i: int, value: float, low: float, high: float, effect: float) -> GroupRate:
+        known: dict[str, Any] = {"rate": value, "low": low, "high": high} if np.isfinite(value) else {}
+        if not np.isfinite(known.get("high", 0.0)):
+            known["high"] = None
         return GroupRate(
-            rate_name=self.rate.name,
+            rate_name=self.name,
             group=self.names[i],
-            events=events,
-            n=n,
+            events=int(self.events[i]),
+            n=int(self.n[i]),
             judged=bool(self.judged[i]),
+            design_effect=effect if np.isfinite(effect) else None,
             **({"rate": None, "low": None, "high": None} | known),
         )
-
-
-def groups_of(
-    cube: Cube, attributes: tuple[str, ...], rate: Rate, too_small: TooSmall, training: Cube | None
-) -> Groups:
-    """Count a rate by group, and settle from the training part which groups are judged.
-
-    A level of the training part that the test part lacks is a group too, without rows.
-
-    Args:
-        cube: the test part.
-        attributes: one, or several for their crossing.
-        rate: a proportion.
-        too_small: the plan's policy.
-        training: counts of the training part (`Cube.from_labels`); without them every group is judged.
-
-    Raises:
-        ValueError: for an attribute that a cube lacks, or a rate of the positive class where none is named.
-    """
-    if cube.positive is None and rate.name != "accuracy":
-        raise ValueError(f"{rate.name} compares one class with the rest: `positive` must name it")
-    known = {name: training.axes[name] if training is not None else () for name in attributes}
-    part = cube.widened(known, cube.labels)
-    levels, counts = part.cells(attributes)
-    cells = tally(counts, part.labels, part.positive)
-    judged = np.ones(len(levels), bool)
-    if training is not None and too_small.policy == "report":
-        expected = _expected(cube, part, training, attributes, rate)
-        judged = expected >= too_small.smallest_denominator
-    return Groups(
-        rate=rate,
-        names=tuple(" x ".join(level) for level in levels),
-        events=rate.numerator(cells),
-        n=rate.denominator(cells),
-        rows=counts.sum(axis=(1, 2)),
-        judged=judged,
-    )
-
-
-def _expected(
-    cube: Cube, part: Cube, training: Cube, attributes: tuple[str, ...], rate: Rate
-) -> NDArray[np.float64]:
-    wide = training.widened(part.axes, tuple(dict.fromkeys([*cube.labels, *training.labels])))
-    _, counts = wide.cells(attributes)
-    by_class = counts.sum(axis=2)
-    if rate.basis == "n":
-        expected = by_class.sum(axis=1)
-    else:
-        positives = by_class[:, wide.labels.index(str(cube.positive))]
-        expected = positives if rate.basis == "positives" else by_class.sum(axis=1) - positives
-    return np.asarray(expected * (cube.rows / max(1, training.rows)))

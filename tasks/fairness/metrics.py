@@ -1,4 +1,4 @@
-"""The metric table: one row per rate, and the parity metrics generated from it.
+"""Rates of a confusion table: one row each. What plans limit is generated from them (`tasks.fairness.table`).
 
 Undefined stays undefined: a rate over no rows is None (null in frames), never 0 and never 1.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+Counts = NDArray[Any]
 
 Cell = Literal["tp", "fp", "fn", "tn", "right", "wrong"]
 Basis = Literal["n", "positives", "negatives"]
@@ -41,19 +40,28 @@ class Rate:
     source: str
 
     @property
+    def formula(self) -> str:
+        """As a fraction of confusion counts: (tp + fp) / (tp + fp + fn + tn)."""
+        top, bottom = (
+            " + ".join(f"{weight if weight > 1 else ''}{cell}" for cell, weight in part.items())
+            for part in (self.events, self.of)
+        )
+        return f"({top}) / ({bottom})"
+
+    @property
     def is_proportion(self) -> bool:
         """Whether it is a share of rows (so its count is binomial); F1 is not."""
         return set(self.events) < set(self.of) and {*self.events.values(), *self.of.values()} == {1}
 
-    def numerator(self, cells: Mapping[Cell, Ints]) -> Ints:
+    def numerator(self, cells: Mapping[Cell, Counts]) -> Counts:
         """Weighted count of events, shape of the cells."""
         return _weighted(self.events, cells)
 
-    def denominator(self, cells: Mapping[Cell, Ints]) -> Ints:
+    def denominator(self, cells: Mapping[Cell, Counts]) -> Counts:
         """Weighted count of what it is a share of, shape of the cells."""
         return _weighted(self.of, cells)
 
-    def values(self, cells: Mapping[Cell, Ints]) -> list[float | None]:
+    def values(self, cells: Mapping[Cell, Counts]) -> list[float | None]:
         """The rate of each group, None where it is undefined."""
         if not all(cell in cells for cell in (*self.events, *self.of)):
             groups = next(iter(cells.values()))
@@ -62,7 +70,7 @@ class Rate:
         return [events / n if n else None for events, n in pairs]
 
 
-def _weighted(weights: Mapping[Cell, int], cells: Mapping[Cell, Ints]) -> Ints:
+def _weighted(weights: Mapping[Cell, int], cells: Mapping[Cell, Counts]) -> Counts:
     return np.asarray(sum(weight * cells[cell] for cell, weight in weights.items()))
 
 
@@ -107,7 +115,14 @@ RATES: Mapping[str, Rate] = {
 }
 
 
-def tally(counts: Ints, labels: Sequence[str], positive: str | None) -> dict[Cell, Ints]:
+BASE_RATE = _rate("base_rate", "tp fn", "tp fp fn tn", "", "n", "Kamiran and Calders 2012")
+REJECTION_RATE = _rate("rejection_rate", "fn tn", "tp fp fn tn", "", "n", "Foulds et al. 2020")
+JACCARD = _rate("f1", "tp", "tp fp fn", "high", "positives", "van Rijsbergen 1979; F1 = 2J / (1 + J)")
+MISSES = _rate("fn_per_fp", "fn", "fn fp", "", "positives", "Berk et al. 2021; FN / FP = p / (1 - p)")
+"""Shares that are limited, but are no columns of `Cube.rates`: J behind F1, and FN / (FN + FP)."""
+
+
+def tally(counts: Counts, labels: Sequence[str], positive: str | None) -> dict[Cell, Counts]:
     """Confusion cells of each group: `positive` against the rest, and right against wrong.
 
     Args:
@@ -119,55 +134,10 @@ def tally(counts: Ints, labels: Sequence[str], positive: str | None) -> dict[Cel
         Cell -> counts, shape [groups].
     """
     total, right = counts.sum(axis=(1, 2)), np.einsum("gkk->g", counts)
-    cells: dict[Cell, Ints] = {"right": right, "wrong": total - right}
+    cells: dict[Cell, Counts] = {"right": right, "wrong": total - right}
     if positive is not None:
         index = list(labels).index(positive)
         tp = counts[:, index, index]
         fn, fp = counts[:, index, :].sum(axis=1) - tp, counts[:, :, index].sum(axis=1) - tp
         cells |= {"tp": tp, "fp": fp, "fn": fn, "tn": total - tp - fn - fp}
     return cells
-
-
-@dataclass(frozen=True)
-class ParityMetric:
-    """A parity metric: how far groups lie apart in one or more rates.
-
-    Attributes:
-        name: the metric's name in a plan.
-        words: the name in a sentence.
-        rates: the rates compared; the worst over them is the metric.
-        kind: largest difference (max - min) or smallest ratio (min / max) between two groups.
-        source: where it is defined.
-    """
-
-    name: str
-    words: str
-    rates: tuple[Rate, ...]
-    kind: Literal["difference", "ratio"]
-    source: str
-
-
-FAMILIES: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "demographic_parity": (
-        ("selection_rate",),
-        "Agarwal et al. 2018; the ratio: 29 CFR 1607.4(D), four-fifths",
-    ),
-    "equal_opportunity": (("tpr",), HARDT),
-    # The larger of both gaps, as in fairlearn; OxonFair takes their mean, Le Quy et al. 2022 their sum.
-    "equalized_odds": (("tpr", "fpr"), f"{HARDT}; the larger gap, as in fairlearn"),
-    "predictive_parity": (("ppv",), "Chouldechova 2017"),
-    "accuracy": (("accuracy",), "Berk et al. 2021, overall accuracy equality"),
-}
-KINDS: tuple[Literal["difference", "ratio"], ...] = ("difference", "ratio")
-
-METRICS: Mapping[str, ParityMetric] = {
-    f"{family}_{kind}": ParityMetric(
-        f"{family}_{kind}",
-        f"{family}_{kind}".replace("_", " "),
-        tuple(RATES[rate] for rate in rates),
-        kind,
-        source,
-    )
-    for (family, (rates, source)), kind in product(FAMILIES.items(), KINDS)
-}
-"""Every parity metric that a plan may limit."""

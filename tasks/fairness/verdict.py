@@ -28,14 +28,16 @@ class GroupRate(Record):
     """A group's rate behind a metric.
 
     Attributes:
-        rate_name: which rate (``selection_rate``, ``tpr``, ``fpr``, ``ppv``, ``accuracy``).
+        rate_name: which rate or other quantity (``tpr``, ``f1``, ``auc`` ...), followed by the class where
+            each is held against the rest: ``tpr (b)``.
         group: the group's level, or levels joined by " x ".
-        events: numerator.
-        n: denominator.
-        rate: events / n, None when n is 0.
-        low: lower limit of the two-sided 95% Clopper-Pearson interval, None when undefined.
-        high: upper limit likewise.
+        events: numerator, in rows; of a sum of rates, those of all; of the score's quantities, positives.
+        n: denominator, likewise.
+        rate: events / n (weighted where rows are), or the quantity that follows; None when undefined.
+        low: lower limit of the two-sided 95% interval (a rate's is Clopper-Pearson), None when undefined.
+        high: upper limit likewise, None also when infinite.
         judged: whether the group takes part in the verdict.
+        design_effect: variance over that of as many independent, equal rows; None when undefined.
     """
 
     rate_name: str
@@ -46,6 +48,7 @@ class GroupRate(Record):
     low: float | None
     high: float | None
     judged: bool = True
+    design_effect: float | None = 1.0
 
 
 class Judged(Record):

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.plan.base import Member
+from tasks.plan.metrics import METRICS, Metric
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -162,6 +163,10 @@ class Expectations(Member):
     minimum_rows: dict[Literal["train", "test"], Annotated[int, Field(ge=1)]]
     maximum_null_share: Share = 0.1
     maximum_duplicate_share: Share = 0.01
+    maximum_leakage_share: Share | None = Field(
+        None,
+        description="share of test rows whose inputs also stand in the training part; beyond it: Refused",
+    )
 
 
 class Raking(Member):
@@ -171,6 +176,22 @@ class Raking(Member):
     margin_tolerance: Annotated[float, Field(gt=0, le=0.1)] = 0.01
     minimum_effective_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     maximum_weight: Annotated[float, Field(gt=1)] = 10.0
+
+
+class EffectLimits(Member):
+    """How far the sample's distribution of an attribute may be from the population's, as a whole."""
+
+    cohen_w: Annotated[float, Field(gt=0)] | None = Field(None, description="Cohen's w; 0.1 is small")
+    psi: Annotated[float, Field(gt=0)] | None = Field(None, description="population stability index")
+    js_distance: Annotated[float, Field(gt=0, lt=0.8326)] | None = Field(
+        None, description="Jensen-Shannon distance, root of the divergence in nats, at most 0.8326"
+    )
+
+    @model_validator(mode="after")
+    def _one_is_given(self) -> EffectLimits:
+        if self.cohen_w is None and self.psi is None and self.js_distance is None:
+            raise ValueError("give at least one of `cohen_w`, `psi` and `js_distance`")
+        return self
 
 
 class Population(Member):
@@ -183,12 +204,20 @@ class Population(Member):
     ratio_limits: tuple[float, float] | None = Field(
         None, description="[low, high] of sample share / population share; a break is Refused"
     )
+    effect_limits: EffectLimits | None = Field(
+        None, description="limits on the distance of whole distributions; what is not shown is Refused"
+    )
+    total: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="persons in all; counts that do not add up to it are refused"
+    )
     raking: Raking | None = None
 
     @model_validator(mode="after")
     def _something_is_required(self) -> Population:
-        if self.ratio_limits is None and self.raking is None:
-            raise ValueError("give `ratio_limits` or `raking`: otherwise nothing is required of the sample")
+        if self.ratio_limits is None and self.effect_limits is None and self.raking is None:
+            raise ValueError(
+                "give `ratio_limits`, `effect_limits` or `raking`: otherwise nothing is required of the sample"
+            )
         if self.ratio_limits is not None and not 0 < self.ratio_limits[0] < 1 < self.ratio_limits[1]:
             raise ValueError(f"ratio_limits must lie on both sides of 1, found {list(self.ratio_limits)}")
         return self
@@ -206,32 +235,38 @@ class Drift(Member):
     maximum_drifted_share: Share = Field(0.3, description="share of columns that may be beyond it")
 
 
-Metric = Literal[
-    "demographic_parity_difference",
-    "demographic_parity_ratio",
-    "equal_opportunity_difference",
-    "equal_opportunity_ratio",
-    "equalized_odds_difference",
-    "equalized_odds_ratio",
-    "predictive_parity_difference",
-    "predictive_parity_ratio",
-    "accuracy_difference",
-    "accuracy_ratio",
-]
+class Proxies(Member):
+    """How well the other columns may tell a protected attribute before it is a warning."""
+
+    maximum_auc: Annotated[float, Field(gt=0.5, le=1)] | None = Field(
+        None, description="cross-validated AUC of the other columns together, macro over levels"
+    )
 
 
 class Limit(Member):
     """A gate: a fairness metric of one attribute (or a crossing) and the bound it must keep."""
 
     metric: Metric
-    attribute: str = Field(description="a protected attribute, or a crossing: sex x race")
-    limit: Annotated[float, Field(gt=0, lt=1)]
+    attribute: str = Field(
+        description="a protected attribute, a crossing (sex x race), or `label`: the true classes"
+    )
+    limit: Annotated[float, Field(ge=0)]
     because: str | None = Field(None, description="why this limit, for the reader of the audit")
+
+    @model_validator(mode="after")
+    def _fits_its_metric(self) -> Limit:
+        bounded = METRICS[self.metric]
+        if not bounded.above < self.limit < bounded.below:
+            raise ValueError(
+                f"a limit on {self.metric} lies between {bounded.above:g} and {bounded.below:g}, "
+                f"both excluded, found {self.limit:g}"
+            )
+        return self
 
     @property
     def is_ratio(self) -> bool:
         """Whether the limit is a smallest ratio (four-fifths) rather than a largest difference."""
-        return self.metric.endswith("_ratio")
+        return METRICS[self.metric].kind == "ratio"
 
 
 class Performance(Member):
@@ -274,6 +309,7 @@ class Judgement(Member):
     expectations: Expectations
     population: Population | None = None
     drift: Drift = Drift()
+    proxies: Proxies = Proxies()
     limits: Annotated[list[Limit], Field(min_length=1)]
     performance: Annotated[list[Performance], Field(min_length=1)]
     champion: Champion = Champion()

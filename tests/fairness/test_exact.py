@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import beta, binom
 
 from tasks.fairness import bounds
-from tasks.fairness.exact import Line, rejects, score
+from tasks.fairness.boundaries import Line, score
+from tasks.fairness.exact import rejects
 
 LINES = [Line(1, 0.1), Line(1, -0.1), Line(1, 0.05), Line(1.25, 0), Line(0.8, 0), Line(1, 0.2)]
 
@@ -39,17 +40,20 @@ def test_error_of_the_test_alone_is_at_most_alpha(line: Line, n1: int, n2: int) 
         assert worst > 0  # it decides
 
 
+def clopper_pearson(events: np.ndarray, n: np.ndarray, alpha: float) -> tuple[np.ndarray, ...]:
+    low, high = bounds.lower_limit(events, n, alpha), bounds.upper_limit(events, n, alpha)
+    return events / n, low[:, None], high[:, None]
+
+
 def passes(x: int, n1: int, y: int, n2: int, line: Line, alpha: float) -> bool:
     """The gate's rule for one pair: closed form proposes, the exact test confirms."""
-    events, n = np.array([x, y]), np.array([n1, n2])
-    if line.intercept > 0:
-        proposed = bounds.difference_upper(events, n, alpha)[0, 1] < line.intercept
-    elif line.intercept < 0:
-        proposed = bounds.difference_lower(events, n, alpha)[1, 0] > -line.intercept
+    limits = clopper_pearson(np.array([x, y]), np.array([n1, n2]), alpha)
+    if line.intercept > 0 or line.intercept < 0:
+        proposed = bounds.difference_upper(*limits)[0, 1] < line.intercept
     elif line.slope > 1:
-        proposed = bounds.ratio_lower(events, n, alpha)[0, 1] > 1 / line.slope
+        proposed = bounds.ratio_lower(*limits)[0, 1] > 1 / line.slope
     else:
-        proposed = bounds.ratio_upper(events, n, alpha)[1, 0] < line.slope
+        proposed = bounds.ratio_upper(*limits)[1, 0] < line.slope
     return bool(proposed) and rejects(x, n1, y, n2, line, alpha)
 
 
@@ -127,11 +131,10 @@ def test_clopper_pearson_limits() -> None:
     assert np.isnan([low[3], high[3]]).all()
 
 
-def test_bounds_of_a_pair_mirror_each_other() -> None:
+def test_bounds_of_a_ratio_are_where_movers_limit_of_the_difference_is_zero() -> None:
     events, n = np.array([12, 30, 0]), np.array([50, 90, 40])
-    upper, lower = bounds.difference_upper(events, n, 0.05), bounds.difference_lower(events, n, 0.05)
-    np.testing.assert_allclose(upper, -lower.T)
-    small, large = bounds.ratio_lower(events, n, 0.05), bounds.ratio_upper(events, n, 0.05)
+    limits = clopper_pearson(events, n, 0.05)
+    small, large = bounds.ratio_lower(*limits), bounds.ratio_upper(*limits)
     assert small[0, 1] < (30 / 90) / (12 / 50) < large[0, 1]
     assert small[0, 2] == 0  # no events: the ratio may be 0
     assert large[2, 0] == np.inf

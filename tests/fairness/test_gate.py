@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tasks import fairness
-from tasks.fairness import Cube, Judged, Verdict, gate, judge
-from tasks.fairness.metrics import METRICS
+from tasks.fairness import Cube, Judged, Verdict, judge, shares
+from tasks.fairness.table import METRICS
 from tasks.plan.judgement import Limit, TooSmall
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -135,11 +135,13 @@ def test_equalized_odds_is_the_larger_gap_and_needs_both() -> None:
     assert judged.comparisons == 4
 
 
-def test_one_group_or_none_passes_nothing() -> None:
-    judged = one(selecting({"all": (2000, 10_000)}))
-    assert judged.verdict is INCONCLUSIVE
-    assert "at least two groups" in judged.settles
-    assert one(selecting({})).verdict is INCONCLUSIVE
+@pytest.mark.parametrize("groups", [{"all": (2000, 10_000)}, {}])
+def test_one_group_or_none_is_refused(groups: dict[str, tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="g: at least two groups are needed to compare, found"):
+        one(selecting(groups))
+
+
+def test_no_limits_pass_nothing() -> None:
     assert Verdict.worst([j.verdict for j in judge(selecting({"a": (1, 2)}), [])]) is INCONCLUSIVE
 
 
@@ -192,7 +194,7 @@ def test_a_pass_that_only_the_closed_form_proposes_is_not_given(monkeypatch: pyt
         selecting({"a": (20, 100), "b": (60, 100)}),
     )
     assert (one(fair).verdict, one(gap).verdict) == (PASS, FAIL)
-    monkeypatch.setattr(gate, "rejects", lambda *_: False)
+    monkeypatch.setattr(shares, "rejects", lambda *_: False)
     kept, broken = one(fair), one(gap)
     assert (kept.verdict, broken.verdict) == (INCONCLUSIVE, INCONCLUSIVE)
     assert kept.high is not None
@@ -300,19 +302,20 @@ def test_denominators_of_a_rate_decide_who_is_judged_by_it() -> None:
     assert {(r.rate_name, r.group) for r in odds.groups if not r.judged} == {("tpr", "c")}
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(24))
 def test_verdict_bounds_and_measurement_never_contradict_each_other(seed: int) -> None:
     """Random tables, from empty cells to 100,000 rows, at levels down to one in a million."""
     rng = np.random.default_rng(seed)
-    groups = int(rng.integers(1, 6))
+    groups = int(rng.integers(2, 6))
     counts = rng.poisson(10 ** rng.uniform(0, 5) * rng.dirichlet([0.3] * 4, groups)).reshape(groups, 2, 2)
     cube = Cube({"g": tuple(f"g{i}" for i in range(groups))}, ("0", "1"), "1", counts.astype(np.int64))
     limits = [
-        {"metric": metric, "attribute": "g", "limit": float(rng.choice([0.02, 0.1, 0.2, 0.5, 0.8, 0.95]))}
-        for metric in METRICS
+        {"metric": name, "attribute": "g", "limit": float(rng.choice([0.02, 0.1, 0.2, 0.5, 0.8, 0.95]))}
+        for name, metric in METRICS.items()
+        if metric.method in ("exact", "linear")
     ]
     for judged in judge(cube, limits, alpha=float(rng.choice([0.05, 0.0025, 1e-6]))):
-        sign = -1 if judged.metric.endswith("ratio") else 1
+        sign = METRICS[judged.metric].scale.sign
         low, high = (judged.high, judged.low) if sign < 0 else (judged.low, judged.high)
         best, worst = (None if bound is None else sign * (bound - judged.limit) for bound in (low, high))
         assert (judged.verdict is PASS) == (worst is not None and worst < 0)

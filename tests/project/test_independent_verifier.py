@@ -20,7 +20,6 @@ from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
 from tasks.fairness import Cube, judge
-from tasks.fairness.metrics import METRICS
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import lock
 from tasks.plan.load import parse_plan, read_document
@@ -30,6 +29,27 @@ PROGRAM = Path(__file__).with_name("independent_verifier.py")
 DIFFERS, UNDECIDED = 3, 4
 CATEGORY = {"type": "category"}
 SEEDS = range(8)
+TEN = [
+    f"{family}_{kind}"
+    for family in (
+        "demographic_parity",
+        "equal_opportunity",
+        "equalized_odds",
+        "predictive_parity",
+        "accuracy",
+    )
+    for kind in ("difference", "ratio")
+]
+MORE = [
+    "conditional_use_accuracy_ratio",
+    "predictive_equality_difference",
+    "fnr_ratio",
+    "tnr_difference",
+    "npv_minimum",
+]
+MORE += ["fdr_maximum", "for_difference", "selection_rate_minimum", "tpr_minimum", "base_rate_maximum"]
+ABOUT = {"difference": (0.03, 0.4), "ratio": (0.5, 0.95), "minimum": (0.05, 0.9), "maximum": (0.1, 0.9)}
+"""Limits drawn for each kind."""
 ENDINGS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
 
 
@@ -137,9 +157,9 @@ def scenario(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, list[dict[str, Any]
         {
             "metric": metric,
             "attribute": str(rng.choice(["a", "b", "a x b"], p=[0.5, 0.3, 0.2])),
-            "limit": round(float(rng.uniform(0.5, 0.95) if "ratio" in metric else rng.uniform(0.03, 0.4)), 3),
+            "limit": round(float(rng.uniform(*ABOUT[metric.rsplit("_", 1)[1]])), 3),
         }
-        for metric in METRICS
+        for metric in (*TEN, *MORE)
     ]
     policy = {
         "policy": str(rng.choice(["report", "inconclusive"])),
@@ -154,7 +174,7 @@ def test_random_dossiers_get_the_same_verdicts(
 ) -> None:
     test, train, limits, more = scenario(seed)
     verdicts = write(tmp_path / "run", test, train, limits, **more)
-    assert [one.metric for one in verdicts.judged] == list(METRICS)
+    assert [one.metric for one in verdicts.judged] == [*TEN, *MORE]
     agreed(tmp_path / "run", verdicts, capsys)
 
 
@@ -165,8 +185,8 @@ def alike(n: int, **groups: tuple[int, float, float, float]) -> pl.DataFrame:
 
 
 def every(attribute: str, **limits: float) -> list[dict[str, Any]]:
-    """All ten metrics of an attribute, with ``limits`` by kind."""
-    kinds = {metric: metric.rsplit("_", 1)[1] for metric in METRICS}
+    """Ten metrics of an attribute, with ``limits`` by kind."""
+    kinds = {metric: metric.rsplit("_", 1)[1] for metric in TEN}
     return [{"metric": m, "attribute": attribute, "limit": limits[kind]} for m, kind in kinds.items()]
 
 
@@ -243,6 +263,37 @@ def test_a_metric_is_undefined_when_one_of_its_rates_is(
     verdicts = write(tmp_path / "run", rows(groups, 1), rows(groups, 2), limit, **REPORT)
     assert verdicts.judged[0].not_judged == ("F", "M")
     agreed(tmp_path / "run", verdicts, capsys)
+
+
+def test_the_true_classes_may_be_the_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = [
+        {"metric": "accuracy_minimum", "attribute": "label", "limit": 0.75},
+        {"metric": "accuracy_difference", "attribute": "label x a", "limit": 0.3},
+        {"metric": "accuracy_ratio", "attribute": "a x label", "limit": 0.97},
+    ]
+    verdicts = write(tmp_path / "run", alike(3000), alike(3000), limits)
+    assert {rate.group for rate in verdicts.judged[0].groups} == {"no", "yes"}
+    assert {rate.group for rate in verdicts.judged[2].groups} == {"F x no", "F x yes", "M x no", "M x yes"}
+    assert [one.verdict for one in verdicts.judged] == [Verdict.PASS, Verdict.PASS, Verdict.FAIL]
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+def test_what_it_does_not_recompute_it_says_and_still_holds_to_its_bounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"f1_difference": 0.2, "auc_minimum": 0.5, "equalized_odds_sum": 0.3, "abroca": 0.3}
+    limits = [{"metric": name, "attribute": "a", "limit": limit} for name, limit in names.items()]
+    limits.append({"metric": "tpr_difference", "attribute": "a", "limit": 0.2})
+    verdicts = write(tmp_path / "run", alike(3000), alike(3000), limits)
+    assert verify([str(tmp_path / "run")]) == (UNDECIDED if "INCONCLUSIVE" in verdicts.summary else 0)
+    printed = capsys.readouterr().out
+    assert all(f"unchecked  {name} by a" in printed for name in names)
+    record = tmp_path / "run/records/05-verdicts.json"
+    edit_json(record, lambda one: one["body"]["judged"][0].update(verdict="FAIL"))
+    forge(tmp_path / "run")
+    assert any(
+        "f1_difference by a: verdict follows" in line for line in differences(tmp_path / "run", capsys)
+    )
 
 
 # Tampering: first a file alone, then by a forger who makes every digest fit again.

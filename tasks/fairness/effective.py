@@ -1,0 +1,146 @@
+"""Effective sizes: as many independent, equal rows as carry the same information (Korn and Graubard 1998).
+
+Weighted rows, rows of one sampling unit, and groups that share units all come to one thing: the size n'
+at which p (1 - p) / n' is the rate's variance. The variance is that of a ratio of sums over units
+(linearised); few units make it uncertain, so n' is multiplied by (z / t)^2, t on units - 1 degrees of
+freedom at the level in force. n' is never larger than n, but for groups that share units: what they have
+in common cancels, so each pair's sizes are multiplied by (V_g + V_h) / (V_g + V_h - 2 C_gh).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+Counts = NDArray[Any]
+
+DISCORDANT = 4.0
+"""Pseudo-units that differ wholly, added to the variance of a paired difference: units that all agree
+bound a difference by about 3 / units, not by 0 (Agresti and Min 2005)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """Sizes of the groups' denominators.
+
+    Attributes:
+        size: effective, before the correction for few units, shape [groups].
+        freedom: units - 1 of each group; infinite where rows are independent.
+        actual: rows, shape [groups].
+        gain: factor for each pair, [g, h]; None where no units are shared.
+    """
+
+    size: Floats
+    freedom: Floats
+    actual: Counts
+    gain: Floats | None = None
+
+    def at(self, alpha: float) -> Floats:
+        """Sizes at a one-sided level: [groups, 1], or [g, h] where pairs share units."""
+        size = self.size * few_units(self.freedom, alpha)
+        return size[:, None] if self.gain is None else size[:, None] * self.gain
+
+    @property
+    def design_effect(self) -> Floats:
+        """Variance over that of as many independent, equal rows."""
+        return self.actual / np.where(self.size > 0, self.size, np.nan)
+
+
+def few_units(freedom: Floats, alpha: float) -> Floats:
+    """(z / t)^2: what is left of a size whose variance was estimated from few units."""
+    finite = np.isfinite(freedom)
+    t = stdtrit(np.where(finite & (freedom > 0), freedom, 1.0), 1 - alpha)
+    left = np.where(finite, (ndtri(1 - alpha) / t) ** 2, 1.0)
+    return np.where(freedom > 0, left, 0.0)
+
+
+def independent(n: Counts) -> Sizes:
+    """Rows that are independent and weigh the same."""
+    return Sizes(np.asarray(n, float), np.full(len(n), np.inf), n)
+
+
+def weighted(rate: Floats, n: Counts, sums: tuple[Floats, Floats], squares: tuple[Floats, Floats]) -> Sizes:
+    """Independent rows of different weights.
+
+    Args:
+        rate: weighted rates, shape [groups].
+        n: rows of the denominators.
+        sums: weights of the denominators' events, and of the rest.
+        squares: squared weights, likewise.
+    """
+    total = np.where(n > 0, sums[0] + sums[1], 1.0)
+    variance = (squares[0] * (1 - rate) ** 2 + squares[1] * rate**2) / total**2
+    kish = total**2 / np.where(n > 0, squares[0] + squares[1], 1.0)
+    return Sizes(_size(rate, variance, np.minimum(kish, n), n), np.where(n > 1, n - 1.0, 0.0), n)
+
+
+def _size(rate: Floats, variance: Floats, kish: Floats, n: Counts) -> Floats:
+    """P (1 - p) / variance, at most n; Kish's size where all or none are events, so there is no variance."""
+    spread = rate * (1 - rate)
+    known = (variance > 0) & (spread > 0)
+    return np.where(known, np.minimum(spread / np.where(known, variance, 1.0), n), kish)
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """What each sampling unit holds of each group's denominator.
+
+    Attributes:
+        unit: position of the unit, shape [entries].
+        group: position of the group.
+        weight: sum of weights (rows where all weigh 1).
+        event: 1 for events of the rate, 0 for the rest.
+    """
+
+    unit: NDArray[np.int64]
+    group: NDArray[np.int64]
+    weight: Floats
+    event: Floats
+
+
+def clustered(rate: Floats, n: Counts, entries: Entries) -> Sizes:
+    """Rows that come in units, which may hold rows of several groups.
+
+    Args:
+        rate: weighted rates, shape [groups].
+        n: rows of the denominators.
+        entries: of all units.
+    """
+    groups = len(rate)
+    total = np.bincount(entries.group, entries.weight, groups)
+    share = entries.weight / total[entries.group]
+    centred = np.where(np.isnan(rate), 0.0, rate)[entries.group]
+    shape = (int(entries.unit.max(initial=-1)) + 1, groups)
+    place = (entries.unit, entries.group)
+    moved = coo_matrix((share * (entries.event - centred), place), shape).tocsr()
+    held = coo_matrix((share, place), shape).tocsr()
+    units = np.bincount(held.nonzero()[1], minlength=groups).astype(float)
+    inflated = units / np.maximum(units - 1, 1)
+    covariance = np.asarray((moved.T @ moved).toarray()) * np.sqrt(np.outer(inflated, inflated))
+    together = np.asarray((held.T @ held).toarray())
+    mass = together.diagonal()
+    kish = np.minimum(1 / np.where(mass > 0, mass, 1.0), np.where(mass > 0, n, 0))
+    size = _size(rate, covariance.diagonal(), kish, n)
+    return Sizes(size, np.maximum(units - 1, 0.0), n, _gain(covariance, together, size, rate))
+
+
+def _gain(covariance: Floats, together: Floats, size: Floats, rate: Floats) -> Floats | None:
+    """By how much pairs that share units are better known (or worse) than apart."""
+    shared = together - np.diag(together.diagonal())
+    if not shared.any():
+        return None
+    spread = np.where(np.isnan(rate), 0.0, rate * (1 - rate)) / np.maximum(size, 1e-300)
+    apart = spread[:, None] + spread[None, :]
+    mass = together.diagonal()
+    pseudo = DISCORDANT * np.minimum(mass[:, None], mass[None, :]) ** 2
+    paired = apart - 2 * covariance + pseudo
+    usable = (shared > 0) & (apart > 0) & (paired > 0)
+    gain = np.where(usable, apart / np.where(usable, paired, 1.0), 1.0)
+    np.fill_diagonal(gain, 1.0)
+    return gain

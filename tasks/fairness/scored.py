@@ -1,0 +1,221 @@
+"""Quantities of the score by group, from its histograms: AUC, calibration error and slope.
+
+Each is approximate: limits take 20 events and 20 other rows, rows that are independent and weigh the
+same, and are widened by all that the bins hide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, stdtrit
+
+from tasks.fairness.counted import Counted
+from tasks.fairness.groups import ENOUGH, Groups
+from tasks.fairness.scales import Limits
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+CALIBRATION_BINS = 10
+"""Calibration is compared in this many bins of equal width (Naeini et al. 2015)."""
+HALF_NORMAL = float(np.sqrt(2 / np.pi))
+"""Mean of the absolute value of a standard normal."""
+
+
+class Histograms(NamedTuple):
+    """Scores of positives and negatives by bin, each [groups, bins], and the inner edges."""
+
+    positives: Ints
+    negatives: Ints
+    edges: Floats
+
+    @property
+    def middles(self) -> Floats:
+        """Middle of each bin."""
+        whole = np.concatenate([[0.0], self.edges, [1.0]])
+        return np.asarray((whole[1:] + whole[:-1]) / 2)
+
+    @property
+    def reach(self) -> Floats:
+        """How far a score may lie from the middle of its bin."""
+        return np.diff(np.concatenate([[0.0], self.edges, [1.0]])) / 2
+
+    @property
+    def ties(self) -> Floats:
+        """Half the share of pairs of a positive and a negative in one bin: what AUC may be off by."""
+        p, n = self.positives, self.negatives
+        pairs = p.sum(axis=1) * n.sum(axis=1).astype(float)
+        return np.asarray((p * n).sum(axis=1) / 2 / np.where(pairs > 0, pairs, np.nan))
+
+
+def histograms(counted: Counted) -> Histograms:
+    """The score's histograms of one attribute.
+
+    Raises:
+        ValueError: without a score, for a crossing, or without a positive class.
+    """
+    name = counted.attributes[0]
+    if counted.bins is None:
+        raise ValueError("metrics of the score need a cube that was counted with one (`score=`)")
+    if counted.positive is None:
+        raise ValueError("metrics of the score compare one class with the rest: `positive` must name it")
+    if len(counted.attributes) > 1 or name not in counted.bins.tables:
+        raise ValueError(
+            f"scores are kept by attribute, not by {' x '.join(counted.attributes)}: "
+            "limit a metric of the score by one attribute"
+        )
+    table = counted.bins.tables[name]
+    positive = counted.labels.index(counted.positive)
+    positives = table[:, positive, :]
+    return Histograms(positives, table.sum(axis=1) - positives, np.asarray(counted.bins.edges, float))
+
+
+@dataclass(frozen=True, eq=False)
+class Scored(Groups):
+    """An approximate quantity of the score, with its spread.
+
+    Attributes:
+        counts: histograms behind it.
+        simple: whether rows are independent and weigh the same.
+        spread: standard error.
+        down: how much too large the value may be, bias and bins together.
+        up: how much too small.
+    """
+
+    counts: Histograms
+    simple: bool
+    spread: Floats
+    down: Floats
+    up: Floats
+
+    @property
+    def large(self) -> NDArray[np.bool_]:
+        """Enough positives and enough negatives."""
+        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
+        return np.asarray((fewest >= ENOUGH) & self.simple)
+
+    @property
+    def comparable(self) -> NDArray[np.bool_]:
+        """Those that are large enough, too."""
+        return np.asarray(super().comparable & self.large)
+
+    @property
+    def lacking(self) -> list[str]:
+        """Groups with too few rows of a class, or rows that are no simple sample."""
+        if not self.simple:
+            return [f"{self.name} is not judged on weighted rows or sampling units"]
+        few = np.flatnonzero(self.judged & np.isfinite(self.value) & ~self.large)
+        return [
+            f"{self.name} of {self.names[i]} needs {ENOUGH} positives and {ENOUGH} negatives" for i in few
+        ]
+
+    def quantile(self, level: float) -> Floats:
+        """How many standard errors: Student's t on the rarer class."""
+        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
+        return np.asarray(stdtrit(np.maximum(fewest - 1, 1).astype(float), 1 - level))
+
+    def limits(self, level: float, *, certain: bool = False) -> Limits:  # noqa: ARG002
+        """Normal limits, widened by bias, bins and skewness."""
+        z = self.quantile(level)
+        skew = z**2 / (3 * np.maximum(self.n, 1))
+        wide = z * self.spread + skew
+        return self.value, (self.value - wide - self.down)[:, None], (self.value + wide + self.up)[:, None]
+
+
+class Auc(Scored):
+    """Area under the ROC curve; limits on the logit, then widened by ties."""
+
+    def limits(self, level: float, *, certain: bool = False) -> Limits:  # noqa: ARG002
+        """DeLong's on the logit (Qin and Hotilovac 2008), within [0, 1]."""
+        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
+        edge = 0.5 / np.maximum(fewest, 1)
+        inner = np.clip(self.value, edge, 1 - edge)
+        step = self.quantile(level) * self.spread / (inner * (1 - inner))
+        low, high = expit(logit(inner) - step) - self.down, expit(logit(inner) + step) + self.up
+        return self.value, np.clip(low, 0.0, self.value)[:, None], np.clip(high, self.value, 1.0)[:, None]
+
+
+def auc(counted: Counted) -> Auc:
+    """AUC by group, ties counted half (DeLong et al. 1988)."""
+    h = histograms(counted)
+    p, n = h.positives.sum(axis=1)[:, None], h.negatives.sum(axis=1)[:, None]
+    ps, ns = h.positives / np.where(p > 0, p, np.nan), h.negatives / np.where(n > 0, n, np.nan)
+    won = np.cumsum(ns, axis=1) - ns / 2  # of a positive in each bin: share of negatives below it
+    lost = 1 - np.cumsum(ps, axis=1) + ps / 2
+    value = (ps * won).sum(axis=1)
+    variance = _variance(ps, won, value) / np.maximum(p[:, 0] - 1, 1)
+    variance += _variance(ns, lost, value) / np.maximum(n[:, 0] - 1, 1)
+    edge = 0.5 / np.maximum(np.minimum(p, n)[:, 0], 1)
+    inner = np.clip(value, edge, 1 - edge)
+    spread = np.sqrt(np.maximum(variance, inner * (1 - inner) / np.maximum(p + n, 1)[:, 0]))
+    ties = h.ties
+    return Auc("auc", *_common(counted, h), value, h, counted.is_independent, spread, ties, ties)
+
+
+def _variance(share: Floats, placed: Floats, mean: Floats) -> Floats:
+    return np.asarray((share * (placed - mean[:, None]) ** 2).sum(axis=1))
+
+
+def calibration_error(counted: Counted) -> Scored:
+    """Expected calibration error by group: mean over rows of |share of positives - mean score| of their bin.
+
+    What is observed is on average too large, by at most the mean of |noise|; never too small. Its spread
+    is at most that of a signed sum, because |x| moves no faster than x.
+    """
+    h = histograms(counted)
+    n = _rows(h)
+    coarse = np.minimum((h.middles * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    off = h.positives * (1 - h.middles) - h.negatives * h.middles
+    squared = h.positives * (1 - h.middles) ** 2 + h.negatives * h.middles**2
+    gaps, noise = (_in_bins(table, coarse) / n[:, None] for table in (off, squared))
+    value = np.abs(gaps).sum(axis=1)
+    bias = HALF_NORMAL * np.sqrt(np.maximum(noise - gaps**2, 0) / n[:, None]).sum(axis=1)
+    spread = np.sqrt(np.maximum(noise.sum(axis=1) - value**2, 0) / n)
+    hidden = ((h.positives + h.negatives) * h.reach).sum(axis=1) / n
+    head = _common(counted, h)
+    return Scored("ece", *head, value, h, counted.is_independent, spread, bias + hidden, hidden)
+
+
+def _in_bins(table: Floats, coarse: Ints) -> Floats:
+    return np.stack([table[:, coarse == i].sum(axis=1) for i in range(CALIBRATION_BINS)], axis=1)
+
+
+def calibration_slope(counted: Counted) -> Scored:
+    """Slope of the label on the score by group (least squares, with White's variance); 1 when calibrated."""
+    h = histograms(counted)
+    n, x = _rows(h), h.middles[None, :]
+    rows = h.positives + h.negatives
+    share = h.positives.sum(axis=1) / n
+    centred = x - ((rows * x).sum(axis=1) / n)[:, None]
+    square = (rows * centred**2).sum(axis=1)
+    square = np.where(square > 0, square, np.nan)
+    product = (h.positives * centred).sum(axis=1)
+    value = product / square
+    fitted = share[:, None] + value[:, None] * centred
+    residual = h.positives * (1 - fitted) ** 2 + h.negatives * fitted**2
+    spread = np.sqrt((centred**2 * residual).sum(axis=1) / np.where(n > 2, n - 2, 1) * n) / square
+    moved = np.abs(h.positives * (1 - share[:, None]) + h.negatives * share[:, None])
+    c = (moved * h.reach).sum(axis=1)
+    v = (rows * (2 * np.abs(centred) * h.reach + h.reach**2)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = np.stack([(product + s * c) / np.maximum(square + t * v, 0) for s in (-1, 1) for t in (-1, 1)])
+    ends = np.where(np.isnan(ends), np.inf, ends)
+    down, up = value - ends.min(axis=0), ends.max(axis=0) - value
+    down = np.where(square > v, down, np.inf)
+    return Scored("slope", *_common(counted, h), value, h, counted.is_independent, spread, down, up)
+
+
+def _rows(h: Histograms) -> Floats:
+    rows = (h.positives + h.negatives).sum(axis=1).astype(float)
+    return np.where(rows > 0, rows, np.nan)
+
+
+def _common(counted: Counted, h: Histograms) -> tuple[tuple[str, ...], Ints, NDArray[np.bool_], Ints, Ints]:
+    """Names, rows, who is judged (by the rarer class), positives and rows."""
+    judged = counted.judged("positives", counted.positive) & counted.judged("negatives", counted.positive)
+    positives = h.positives.sum(axis=1)
+    return counted.names, counted.rows, judged, positives, positives + h.negatives.sum(axis=1)
