@@ -17,11 +17,11 @@ from tasks.evidence.digest import canonical_json
 from tasks.fairness.columns import natural_order
 from tasks.fairness.counting import arrange, marginal_places, places, summed
 from tasks.fairness.filing import read_counts, read_weights
+from tasks.fairness.frames import rates_of, weighted_rates_of
 from tasks.fairness.intake import Counted, count_rows, settled_classes, settled_positive
-from tasks.fairness.metrics import RATES, tally
 from tasks.fairness.parquet import read_batches
 from tasks.fairness.scores import ScoreBins
-from tasks.fairness.units import Entries, Units, units_of_parts
+from tasks.fairness.units import Entries, Units, units_of_parts, units_or_rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -121,9 +121,9 @@ class Cube:
             y_pred: column of the predicted classes.
             groups: columns of the attributes.
             score: column of the score.
-            score_edges: as in `from_arrays`.
             weight: column of the rows' weights.
             unit: column of what was sampled.
+            score_edges: as in `from_arrays`.
             labels: as in `from_arrays`.
             positive: as in `from_arrays`.
 
@@ -143,7 +143,6 @@ class Cube:
                 unit=None if unit is None else batch[unit],
             )
             for batch in read_batches(path, names, numbers)
-            if len(batch)
         )
         return cls._settled(counted, labels, positive)
 
@@ -194,13 +193,17 @@ class Cube:
         mine, theirs = self.widened(axes, classes), other.widened(axes, classes)
         if mine.weights is not None or theirs.weights is not None:
             mine, theirs = mine.weighed(), theirs.weighed()
+        units = None
+        if mine.units is not None or theirs.units is not None:
+            parts = [units_or_rows(cube.units, cube.counts, cube.weights) for cube in (mine, theirs)]
+            units = parts[0].plus(parts[1])
         return replace(
             mine,
             counts=mine.counts + theirs.counts,
             score_bins=_sum(mine.score_bins, theirs.score_bins, ScoreBins.plus),
             weights=_sum(mine.weights, theirs.weights, np.add),
             squares=_sum(mine.squares, theirs.squares, np.add),
-            units=_units_together(mine, theirs),
+            units=units,
         )
 
     def weighed(self) -> Cube:
@@ -208,15 +211,13 @@ class Cube:
         if self.weights is not None:
             return self
         ones = self.counts.astype(np.float64)
-        units = self.units.weighed() if self.units is not None else None
+        units = self.units and self.units.weighed()
         return replace(self, weights=ones, squares=ones, units=units)
 
     def widened(self, levels: Mapping[str, Iterable[str]], classes: tuple[str, ...]) -> Cube:
-        """The same counts with room for more levels and classes, which get 0.
+        """The same counts with room for more levels (beside its own) and classes, which get 0.
 
-        Args:
-            levels: attribute -> levels wanted beside its own; their order becomes the order of the axes.
-            classes: all classes wanted, in order.
+        The order of the attributes becomes the order of the axes.
         """
         part = self.marginal(levels)
         axes = {
@@ -277,7 +278,7 @@ class Cube:
             A String column per attribute, ``n``, then the rates in [0, 1].
         """
         levels, counts = self.cells(by)
-        return _frame(by, levels, {"n": counts.sum(axis=(1, 2))}, tally(counts, self.labels, self.positive))
+        return rates_of((by, levels), counts, (self.labels, self.positive))
 
     def weighted_rates(self, by: Sequence[str] = ()) -> pl.DataFrame:
         """The rates of `rates` over sums of weight; every row weighs 1 in a cube without weights.
@@ -286,16 +287,8 @@ class Cube:
             A String column per attribute, ``n`` (rows), ``weight`` (their sum), then the rates.
         """
         levels, counts = self.cells(by)
-        weights = self.weighed().marginal(by).weights
-        sums = np.asarray(weights).reshape(counts.shape)
-        rows = tally(counts, self.labels, self.positive)
-        # What has no rows weighs nothing, though a difference of sums may leave 1e-17 there.
-        cells = {
-            cell: np.where(rows[cell] > 0, np.maximum(weighed, 0), 0)
-            for cell, weighed in tally(sums, self.labels, self.positive).items()
-        }
-        counted = {"n": counts.sum(axis=(1, 2)), "weight": sums.sum(axis=(1, 2))}
-        return _frame(by, levels, counted, cells)
+        weights = np.asarray(self.weighed().marginal(by).weights).reshape(counts.shape)
+        return weighted_rates_of((by, levels), counts, weights, (self.labels, self.positive))
 
     def to_json(self) -> bytes:
         """The cube's one form in bytes: canonical JSON and a line's end."""
@@ -355,26 +348,3 @@ def _shape(axes: Mapping[str, tuple[str, ...]], classes: tuple[str, ...]) -> lis
 
 def _sum(mine: Part | None, theirs: Part | None, add: Callable[[Part, Part], Part]) -> Part | None:
     return None if mine is None or theirs is None else add(mine, theirs)
-
-
-def _units_together(mine: Cube, theirs: Cube) -> Units | None:
-    """The units of both; rows of a cube without units are units of one row."""
-    if mine.units is None and theirs.units is None:
-        return None
-    tables = []
-    for cube in (mine, theirs):
-        if cube.units is None and cube.weights is not None and (cube.weights != cube.counts).any():
-            raise ValueError("one cube has weights by unit and the other has none: count both with `unit`")
-        table = Units.single(cube.counts) if cube.units is None else cube.units
-        tables.append(table if cube.weights is None else table.weighed())
-    return tables[0].plus(tables[1])
-
-
-def _frame(
-    by: Sequence[str], levels: Sequence[tuple[str, ...]], counted: Mapping[str, Any], cells: Mapping[Any, Any]
-) -> pl.DataFrame:
-    columns: dict[str, Any] = {name: [level[i] for level in levels] for i, name in enumerate(by)}
-    columns |= counted
-    for name, rate in RATES.items():
-        columns[name] = rate.values(cells)
-    return pl.DataFrame(columns, schema_overrides=dict.fromkeys(RATES, pl.Float64))

@@ -42,7 +42,10 @@ def read_batches(
     _check_columns(file.name, wanted, lazy.collect_schema().names())
     try:
         for batch in lazy.select(wanted).collect_batches(chunk_size=BATCH, maintain_order=True):
-            yield batch if separator is None else batch.with_columns(_plain(batch[name]) for name in names)
+            if len(batch):
+                yield (
+                    batch if separator is None else batch.with_columns(_plain(batch[name]) for name in names)
+                )
     except pl.exceptions.ComputeError:  # its words would show values
         want = f"numbers in {', '.join(numbers)}" if separator and numbers else "a whole file of its kind"
         raise ValueError(f"{file.name} can't be read: {want} is expected") from None

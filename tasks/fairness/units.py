@@ -176,3 +176,15 @@ def units_of_parts(parts: Sequence[Entries], axes: Sequence[Sequence[str]]) -> U
     """
     moved = [frame.with_columns(cell=places(own, axes)[frame["cell"].to_numpy()]) for own, frame in parts]
     return Units.of(pl.concat(moved))
+
+
+def units_or_rows(units: Units | None, counts: Ints, weights: Floats | None) -> Units:
+    """The units of a cube; the rows of one without units are units of one row.
+
+    Raises:
+        ValueError: for rows with weights, whose own weights are no longer known.
+    """
+    if units is None and weights is not None and (weights != counts).any():
+        raise ValueError("one cube has weights by unit and the other has none: count both with `unit`")
+    table = Units.single(counts) if units is None else units
+    return table if weights is None else table.weighed()
