@@ -67,6 +67,8 @@ def encode(name: str, values: Any, *, missing: str | None = None) -> Codes:
     column = as_column(name, values)
     if isinstance(column, np.ndarray):
         return _from_integers(name, column)
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise ValueError(f"{name}: one value a row is expected, found {column.dtype}")
     if column.null_count():
         return _with_missing(name, column, missing)
     return _from_series(name, column, missing)
@@ -148,7 +150,7 @@ def _with_missing(name: str, values: pl.Series, missing: str | None) -> Codes:
 def _from_names(name: str, values: pl.Series, missing: str | None) -> Codes:
     if values.dtype.is_float() and values.is_nan().any():
         wrong = f"{name}: {values.is_nan().sum()} of {len(values)} values are missing (NaN)"
-        advice = ": is it a number that needs `bins`? Mark a group that is not known as null"
+        advice = ": is it a number that needs `bins`? Else mark a group that is not known as null"
         raise ValueError(wrong + (advice if missing is not None else ""))
     found = values.unique()
     if len(found) > MAXIMUM_LEVELS:

@@ -39,12 +39,13 @@ def read_batches(
         types = {name: pl.String() for name in names} | {name: pl.Float64() for name in numbers}
         lazy = pl.scan_csv(file, separator=separator, schema_overrides=types, infer_schema=False)
     wanted = list(dict.fromkeys([*names, *numbers]))
+    text = [name for name in wanted if name not in numbers]
     _check_columns(file.name, wanted, lazy.collect_schema().names())
     try:
         for batch in lazy.select(wanted).collect_batches(chunk_size=BATCH, maintain_order=True):
             if len(batch):
                 yield (
-                    batch if separator is None else batch.with_columns(_plain(batch[name]) for name in names)
+                    batch if separator is None else batch.with_columns(_plain(batch[name]) for name in text)
                 )
     except pl.exceptions.ComputeError:  # its words would show values
         want = f"numbers in {', '.join(numbers)}" if separator and numbers else "a whole file of its kind"

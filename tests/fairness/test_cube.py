@@ -3,13 +3,16 @@
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.fairness import Cube
+from tasks.fairness import Cube, intake
 from tasks.fairness.columns import Codes
+from tasks.fairness.scores import binned, uniform_edges
 
 SEXES, RACES, CLASSES = ("Female", "Male", None), ("A", "B", "C10", "C9"), ("no", "yes")
 EDGES = (0.25, 0.5, 0.9)
@@ -123,6 +126,70 @@ def test_every_spelling_of_a_column_counts_alike(spell: object) -> None:
     assert plain.positive == "1"
 
 
+@pytest.mark.parametrize(
+    ("values", "levels"),
+    [
+        (["a", None, "b"], ("a", "b", "unknown")),
+        (["a", "", "b"], ("a", "b", "unknown")),
+        ([2, None, 10], ("2", "10", "unknown")),
+        ([0.5, None, 2.0], ("0.5", "2", "unknown")),
+        ([True, None, False], ("False", "True", "unknown")),
+        (pl.Series(["a", None, "b"], dtype=pl.Categorical), ("a", "b", "unknown")),
+        (pl.Series(["a", "", "b"], dtype=pl.Categorical), ("a", "b", "unknown")),
+        (pl.Series(["a", None, "b"], dtype=pl.Enum(["b", "a", "c"])), ("a", "b", "c", "unknown")),
+        (pl.Series(["a", None, "b"]), ("a", "b", "unknown")),
+        (pd.Series(["a", None, "b"]), ("a", "b", "unknown")),
+        (pd.Series(["a", float("nan"), "b"]), ("a", "b", "unknown")),
+        (pd.Series(["a", None, "b"], dtype="category"), ("a", "b", "unknown")),
+        (pd.Categorical(["a", None, "b"]), ("a", "b", "unknown")),
+        (pd.Series([1, None, 2], dtype="Int64"), ("1", "2", "unknown")),
+        (pd.Series([True, None, False], dtype="boolean"), ("False", "True", "unknown")),
+        (pl.Series(pa.array(["a", None, "b"]).dictionary_encode()), ("a", "b", "unknown")),
+        (np.array(["a", None, "b"], dtype=object), ("a", "b", "unknown")),
+        ([None, None, None], ("unknown",)),
+    ],
+)
+def test_groups_of_every_type_are_named_and_missing_ones_are_a_level(
+    values: object, levels: tuple[str, ...]
+) -> None:
+    assert Cube.from_arrays([0, 1, 1], [1, 1, 0], {"g": values}).axes == {"g": levels}
+
+
+def test_categories_far_apart_in_the_common_pool_count_right() -> None:
+    pool = pl.Series([f"other {i}" for i in range(3_000)]).cast(pl.Categorical)
+    names = ["zeta", "alpha", "zeta", "alpha"]
+    far = pl.concat([pool, pl.Series(["alpha", "zeta"], dtype=pl.Categorical)])[-2:]
+    cube = Cube.from_arrays([0, 1, 0, 1], [1, 1, 0, 0], {"g": pl.Series(names, dtype=pl.Categorical)})
+    assert far.len() == 2
+    assert cube == Cube.from_arrays([0, 1, 0, 1], [1, 1, 0, 0], {"g": names})
+
+
+def test_missing_integers_over_a_wide_range_of_one_byte_count_right() -> None:
+    values = pl.Series([-128, None, 127, 0], dtype=pl.Int8)
+    cube = Cube.from_arrays([0, 1, 0, 1], [1, 1, 0, 0], {"g": values})
+    assert cube.rates(["g"])["n"].to_list() == [1, 1, 1, 1]
+    assert set(cube.axes["g"]) == {"-128", "0", "127", "unknown"}
+
+
+def test_without_edges_scores_fall_into_200_bins_of_equal_width() -> None:
+    edges = np.array(uniform_edges())
+    score = np.concatenate([[0, 1], edges, np.nextafter(edges, 0), np.nextafter(edges, 1)])
+    for kind in (np.float64, np.float32):
+        found = binned(score.astype(kind), None)
+        assert (found.codes == np.searchsorted(edges, score.astype(kind), side="right")).all()
+        assert len(found.levels) == 200
+    group = np.arange(len(score)) % 2
+    cube = Cube.from_arrays(group, group, {"g": group}, score=score)
+    assert cube == Cube.from_arrays(group, group, {"g": group}, score=score, score_edges=uniform_edges())
+
+
+def test_many_cells_count_scores_by_attribute_as_few_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("Male", "A", "no", "yes", 0.3), (None, "C9", "yes", "yes", 0.9)]
+    joint = cube_of(rows)
+    monkeypatch.setattr(intake, "JOINT_CELLS", 1)
+    assert cube_of(rows) == joint
+
+
 def test_pieces_wide_integers_and_many_cells_count_right() -> None:
     rng = np.random.default_rng(1)
     n = 300_000
@@ -156,7 +223,15 @@ def test_declared_levels_stay_without_rows() -> None:
         ({"score": [0.1, 0.2, 1.2], "score_edges": [0.5]}, r"\[0, 1\]"),
         ({"score": [0.1, 0.2, float("nan")], "score_edges": [0.5]}, r"\[0, 1\]"),
         ({"score": [0.1, 0.2, 0.3], "score_edges": [0.5, 0.5]}, "rise"),
+        ({"score": ["a", "b", "c"]}, "one number a row"),
         ({"groups": {"tpr": [1, 2, 3]}}, "can't be called"),
+        ({"groups": {"weight": [1, 2, 3]}}, "can't be called"),
+        ({"groups": {"sex x race": [1, 2, 3]}}, "stands between two"),
+        ({"groups": {"g": [1.0, float("nan"), 2.0]}}, "1 of 3 values are missing.*mark a group"),
+        ({"groups": {"g": ["1", 1, 2]}}, "two types are spelt alike: 1"),
+        ({"groups": {"g": [["a"], ["b"], ["a"]]}}, "one value a row"),
+        ({"y_true": ["1", "", "0"]}, "missing"),
+        ({"y_true": [], "y_pred": [], "groups": {"g": []}}, "found none"),
         ({"groups": {"g": Codes(np.array([0, 1, 2]), ("a", "b"))}}, "found 0 to 2"),
     ],
 )
