@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.audit.counting import count_file
+from tasks.audit.laws import law_tables
 from tasks.audit.limits import limits_for
 from tasks.audit.records import Audit, Columns, Limits, Versions
 from tasks.errors import PlanError
@@ -68,6 +69,7 @@ def audit(asked: Asked) -> Audit:
             alpha=asked.alpha,
             cube=json.loads(counted.cube.to_json()),
             judged=judged,
+            laws=law_tables(counted.cube, asked.columns.groups),
             made_by=Versions.here(),
         )
 
@@ -76,16 +78,12 @@ def judged_all(cube: Cube, limits: Limits, alpha: float) -> tuple[Judged, ...]:
     """Judge all limits together.
 
     Raises:
-        PlanError: for limits that need a positive class where none is named.
+        PlanError: for limits that these counts can't answer, such as AUC without a score.
     """
     try:
         return tuple(judge(cube, limits.limits, alpha))
     except ValueError as error:
-        problem = (
-            f"{error}: with {len(cube.labels)} classes ({', '.join(cube.labels[:8])}) give --positive, "
-            "or --limits that compare all classes, such as accuracy_difference"
-        )
-        raise PlanError("assay audit", [problem]) from error
+        raise PlanError("assay audit", [str(error)]) from error
 
 
 def _limits(asked: Asked) -> tuple[Limits | None, list[str]]:

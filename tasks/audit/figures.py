@@ -13,11 +13,13 @@ from tasks.evaluate.curves import SMALLEST_CLASS, calibration_points, classes_by
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged
 from tasks.fairness.words import limit_of, words
+from tasks.plan.metrics import METRICS
 
 WIDTH = 360.0
 MARGIN = 8.0
 ROW = 40.0
 MOST_CURVES = 6
+MOST_RATES = 4
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Figure:
 
 
 def rate_figures(one: Judged) -> list[Figure]:
-    """A limit's rates: each group's rate with its 95% interval, and the band that the limit leaves."""
-    names = dict.fromkeys(rate.rate_name for rate in one.groups)
-    return [_rates(one, name, [r for r in one.groups if r.rate_name == name]) for name in names]
+    """A limit's rates, that of the deciding pair first, at most four: see `_rates`."""
+    decisive = [] if one.worst is None else [one.worst[0]]
+    names = list(dict.fromkeys([*decisive, *(rate.rate_name for rate in one.groups)]))
+    return [_rates(one, name, [r for r in one.groups if r.rate_name == name]) for name in names[:MOST_RATES]]
 
 
 def _rates(one: Judged, name: str, rates: Sequence[GroupRate]) -> Figure:
+    """Each group's rate with its 95% interval, and the band that the limit leaves."""
     known = [rate for rate in rates if rate.rate is not None]
     band = _band(one, [rate.rate for rate in known if rate.rate is not None and rate.judged])
     ends = [end for r in known for end in (r.low, r.high, r.rate) if end is not None] + list(band or ())
@@ -46,8 +50,8 @@ def _rates(one: Judged, name: str, rates: Sequence[GroupRate]) -> Figure:
     for i, rate in enumerate(rates):
         shapes += _rate(scale, ROW * i, rate)
     title = f"{words(name)} by {one.attribute}"
-    told = "; ".join(f"{rate.group} {_percent(rate.rate)} of n={rate.n:,}" for rate in rates)
-    caption = f"{title.capitalize()} with 95% intervals."
+    told = "; ".join(f"{rate.group} {_shown(rate.rate)} of n={rate.n:,}" for rate in rates)
+    caption = f"{title[0].upper()}{title[1:]} with 95% intervals."
     if band is not None:
         caption += f" The band is what {words(one.metric)} {limit_of(one)} leaves room for."
     return Figure(picture(WIDTH, bottom + 22, title, told, shapes), caption)
@@ -55,17 +59,16 @@ def _rates(one: Judged, name: str, rates: Sequence[GroupRate]) -> Figure:
 
 def _band(one: Judged, rates: Sequence[float]) -> tuple[float, float] | None:
     """Where all rates must lie: below the highest for a ratio, above the lowest for a difference."""
-    if one.metric.endswith("_minimum"):
-        return one.limit, 1.0
-    if one.metric.endswith("_maximum"):
+    kind = METRICS[one.metric].kind
+    if kind == "minimum":
+        return one.limit, max([1.0, *rates])
+    if kind == "maximum":
         return 0.0, one.limit
-    if not rates:
-        return None
-    if one.metric.endswith("_ratio"):
+    if not rates or not one.metric.endswith(("_ratio", "_difference")):
+        return None  # a sum or a mean of gaps: no band in one rate
+    if kind == "ratio":
         return one.limit * max(rates), max(rates)
-    if one.metric.endswith("_difference"):
-        return min(rates), min(min(rates) + one.limit, 1.0)
-    return None
+    return min(rates), min(rates) + one.limit
 
 
 def _banded(scale: Scale, band: tuple[float, float], bottom: float) -> Markup:
@@ -81,7 +84,7 @@ def _axis(scale: Scale, bottom: float) -> list[Markup]:
         anchor = "start" if x < 20 else "end" if x > WIDTH - 20 else "middle"
         shapes += [
             line(x, 0, x, bottom, "grid"),
-            text(x, bottom + 15, f"{100 * tick:g}%", "small", anchor),
+            text(x, bottom + 15, f"{100 * tick:g}%" if scale.high <= 1 else f"{tick:g}", "small", anchor),
         ]
     return shapes
 
@@ -90,14 +93,16 @@ def _rate(scale: Scale, top: float, rate: GroupRate) -> list[Markup]:
     note = "" if rate.judged else ", not judged"
     shapes = [
         text(MARGIN, top + 16, short(rate.group), "name"),
-        text(WIDTH - MARGIN, top + 16, f"{_percent(rate.rate)}  n={rate.n:,}{note}", "small", "end"),
+        text(WIDTH - MARGIN, top + 16, f"{_shown(rate.rate)}  n={rate.n:,}{note}", "small", "end"),
     ]
-    if rate.rate is None or rate.low is None or rate.high is None:
+    if rate.rate is None:
         return shapes
     y, style = top + 30, "judged" if rate.judged else "unjudged"
-    ends = [line(scale.at(x), y - 4, scale.at(x), y + 4, f"whisker {style}") for x in (rate.low, rate.high)]
-    whisker = line(scale.at(rate.low), y, scale.at(rate.high), y, f"whisker {style}")
-    return [*shapes, whisker, *ends, dot(scale.at(rate.rate), y, style)]
+    ends = [scale.at(end) for end in (rate.low, rate.high) if end is not None]
+    if len(ends) == 2:
+        shapes += [line(x, y - 4, x, y + 4, f"whisker {style}") for x in ends]
+        shapes.append(line(ends[0], y, ends[1], y, f"whisker {style}"))
+    return [*shapes, dot(scale.at(rate.rate), y, style)]
 
 
 def representation(cube: Cube, attribute: str) -> Figure:
@@ -176,5 +181,7 @@ def _square(
     return picture(WIDTH, 362 + 18 * len(names), title, "; ".join(names), shapes)
 
 
-def _percent(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.1%}"
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.1%}" if value <= 1 else f"{value:.3f}"

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from platform import python_version
 from typing import Any, Literal
 
+from tasks.audit.laws import Laws
 from tasks.evidence.digest import canonical_json, digest_of
 from tasks.evidence.environment import code_digest
 from tasks.evidence.records import FileRef, Record
@@ -99,6 +100,7 @@ class Audit(Record):
         alpha: the level.
         cube: the counts, as `Cube.to_json` writes them.
         judged: one record a limit.
+        laws: tables in the shape of a law.
         made_by: the versions.
     """
 
@@ -112,6 +114,7 @@ class Audit(Record):
     alpha: float
     cube: dict[str, Any]
     judged: tuple[Judged, ...]
+    laws: Laws
     made_by: Versions
 
     @property

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tasks.audit.audit import judged_all
 from tasks.audit.counting import count_file
+from tasks.audit.laws import law_tables
 from tasks.audit.limits import conventional
 from tasks.audit.records import Audit, Versions
 from tasks.audit.store import read_audit
@@ -59,6 +60,7 @@ def replay(path: Path, data: Path | None = None) -> Rebuilt:
     found.note("record", altered, "the record has the SHA-256 it was written with")
     found.note("cube", list(_sums(audit)), f"the counts are of {audit.rows:,} rows")
     _compare_verdicts(audit, found)
+    found.note("laws", _law_problems(audit), "the tables of laws follow from the counts")
     _compare_limits(audit, path, found)
     _recount(audit, _located(audit.file.path, path, data), found)
     if audit.made_by != (here := Versions.here()):
@@ -91,6 +93,13 @@ def _compare_verdicts(audit: Audit, found: Rebuilt) -> None:
         same = same and not problems
     if same:
         found.checked.append(f"every verdict follows from the counts ({audit.verdicts.summary})")
+
+
+def _law_problems(audit: Audit) -> list[str]:
+    """The tables are built from the groups on record, if the counts have them."""
+    groups = [name for name in audit.columns.groups if name in audit.counted.axes]
+    tables = law_tables(audit.counted, groups)
+    return changed_values(audit.laws.model_dump(mode="json"), tables.model_dump(mode="json"))
 
 
 def _compare_limits(audit: Audit, path: Path, found: Rebuilt) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.audit.records import Columns
 from tasks.errors import PlanError
-from tasks.fairness.metrics import RATES
+from tasks.fairness.intake import RESERVED
 from tasks.plan.load import closest
 from tasks.plan.plan import crossing
 
@@ -82,7 +82,7 @@ def column_problems(table: pl.LazyFrame, columns: Columns) -> Iterator[str]:
 
 def _name_problems(groups: Sequence[str]) -> Iterator[str]:
     for name in groups:
-        if name in ("n", "weight", "label", "unit", *RATES):
+        if name in RESERVED:
             yield f"--group {name!r}: the audit has a column of that name itself; rename it in the file"
         if len(crossing(name)) > 1:
             yield f"--group {name!r}: ` x ` in a name means a crossing; rename the column in the file"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.fairness.verdict import Judged
+from tasks.plan.metrics import METRICS
 
 SHORT = {
     "tpr": "true positive rate",
@@ -19,7 +20,8 @@ SHORT = {
 
 def words(name: str) -> str:
     """A metric's or a rate's name in words."""
-    return SHORT.get(name, name.replace("_", " "))
+    rate, space, label = name.partition(" ")  # "tpr (b)": of class b against the rest
+    return SHORT.get(rate, rate.replace("_", " ")) + space + label
 
 
 def number(value: float | None) -> str:
@@ -29,7 +31,8 @@ def number(value: float | None) -> str:
 
 def limit_of(one: Judged) -> str:
     """The limit with its direction: "≤ 0.1", "≥ 0.8"."""
-    return f"{'≥' if one.metric.endswith('_ratio') else '≤'} {one.limit:g}"
+    from_below = METRICS[one.metric].kind in {"ratio", "minimum"}
+    return f"{'≥' if from_below else '≤'} {one.limit:g}"
 
 
 def decided_by(one: Judged) -> str:

@@ -124,6 +124,8 @@ def test_several_classes_take_limits_that_need_no_positive_class(tmp_path: Path)
     found = audit(asked(path, limits=limits))
     assert (found.positive, found.verdicts.verdict) == (None, Verdict.PASS)
     assert audit(asked(path, positive="x")).positive == "x"
+    each = audit(asked(path)).judged[0]
+    assert {rate.rate_name for rate in each.groups} == {f"selection_rate ({name})" for name in "xyz"}
 
 
 def test_weights_and_units_reach_the_cube(tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ CASES: list[tuple[dict[str, list[object]], dict[str, object], str]] = [
     ({"guess": [0.25, 0.5, 0.75, 0.875]}, {}, "found fractions such as 0.25"),
     ({}, {"positive": "yes"}, "--positive 'yes' is none of the classes"),
     ({"truth": ["n", "y"] * 2, "guess": ["n", "y"] * 2}, {}, "--positive must name the class .*: n or y"),
-    ({"truth": ["n", "m", "y", "y"], "guess": ["n", "m", "y", "y"]}, {}, "with 3 classes .* give --positive"),
     ({}, {"alpha": 0.5}, "--alpha: a level above 0 and at most 0.1 is expected"),
     ({"tpr": ["a", "a", "b", "b"]}, {"groups": ("tpr",)}, "the audit has a column of that name"),
     ({"a x b": ["a", "a", "b", "b"]}, {"groups": ("a x b",)}, "means a crossing"),
@@ -55,11 +54,19 @@ def test_each_is_refused_with_its_reason(
     assert len(refused.value.problems) == 1
 
 
+def test_limits_that_need_a_score_are_refused_without_one(planted: Write, tmp_path: Path) -> None:
+    limits = tmp_path / "limits.yaml"
+    limits.write_text("- {metric: auc_difference, attribute: group, limit: 0.1}\n")
+    with pytest.raises(PlanError, match="score"):
+        audit(asked(planted(100, 0.0), limits=limits))
+
+
 def test_all_problems_are_told_at_once(planted: Write, tmp_path: Path) -> None:
     limits = tmp_path / "limits.yaml"
     limits.write_text(
         "- {metric: demografic_parity_difference, attribute: group, limit: 0.1}\n"
-        "- {metric: accuracy_difference, attribute: group x rase, limit: 2, why: so}\n"
+        "- {metric: accuracy_difference, attribute: group x rase, limit: 0.2, why: so}\n"
+        "- {metric: accuracy_difference, attribute: group, limit: 2}\n"
     )
     with pytest.raises(PlanError) as refused:
         audit(asked(planted(10, 0.0), limits=limits, groups=("group", "race"), alpha=1.0))
@@ -67,7 +74,7 @@ def test_all_problems_are_told_at_once(planted: Write, tmp_path: Path) -> None:
     for words in (
         "did you mean 'demographic_parity_difference'",
         "'rase' is no group of this audit; did you mean 'race'",
-        "[1].limit",
+        "[2]",
         "[1].why: unknown key",
         "--alpha",
         "--group 'race': there is no such column",

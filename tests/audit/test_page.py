@@ -115,6 +115,19 @@ def test_conventional_limits_are_called_so(compas: Asked) -> None:
         assert f"<td>{count}</td>" in html
 
 
+def test_tables_of_laws_name_their_place(compas: Asked, scored: Audit) -> None:
+    found = audit(compas)
+    assert [table.attribute for table in found.laws.four_fifths] == ["race", "sex"]
+    assert [table.attribute for table in found.laws.local_law_144] == ["sex", "race", "sex x race"]
+    html = page(found)
+    assert "29 CFR 1607.4(D), the four-fifths rule" in html
+    assert "United States: federal employment selection" in html
+    assert "6 RCNY 5-301 (Local Law 144 of 2021)" in html
+    assert "no verdict of this audit" in html
+    assert scored.laws.local_law_144 == ()
+    assert "Local Law 144" not in page(scored), "its groups are not known to be sex and race"
+
+
 def test_several_classes_show_each_groups_matrix(tmp_path: Path) -> None:
     path, limits = tmp_path / "three.csv", tmp_path / "limits.yaml"
     pl.DataFrame(

@@ -68,6 +68,10 @@ def the_positive_class(content: Any) -> None:
     content["positive"] = "0"
 
 
+def one_law(content: Any) -> None:
+    content["laws"]["four_fifths"][0]["groups"][0]["finding"] = "undefined"
+
+
 def one_verdict_less(content: Any) -> None:
     content["judged"].pop()
 
@@ -87,6 +91,7 @@ TAMPERED = [
     (one_interval, r"verdict 2 .*: groups\[0\].high"),
     (the_level, "alpha: 0.05 on record, 0.01 rebuilt"),
     (the_positive_class, "positive class '0' on record"),
+    (one_law, r"laws: four_fifths\[0\].groups\[0\].finding: 'undefined' on record"),
     (one_verdict_less, "verdicts: 5 on record, the limits make 6"),
     (one_limit_less, "limits: called conventional, and are others"),
 ]
