@@ -5,7 +5,7 @@ so that no hidden one follows from the totals (`tasks.fairness.suppression` stat
 holds for one publication: two of them, cut differently from the same rows, may be subtracted. It does
 not hold against somebody who knows most of the rows, nor against reasoning about which counts the
 algorithm would have chosen. Zeros are shown, so a reader may learn that nobody in a group had some
-outcome.
+outcome. Counts are of rows: where one person has several, choose the threshold accordingly.
 
 Noise (`noised`) adds discrete Laplace noise to every cell: epsilon-differential privacy for adding or
 removing one person, whatever the reader knows (Dwork et al. 2006; Ghosh, Roughgarden and Sundararajan
@@ -181,11 +181,16 @@ def noised(cube: Cube, epsilon: float, rows_per_person: int = 1, random: Random 
         random: the source of randomness; the operating system's unless a test needs a fixed one.
 
     Raises:
-        ValueError: for an epsilon that is not above 0, or fewer than 1 row.
+        ValueError: for an epsilon that is not above 0, fewer than 1 row, or a cube in which a sampling
+            unit has more rows than stated.
     """
     if not epsilon > 0 or rows_per_person < 1:
         found = f"{epsilon} and {rows_per_person}"
         raise ValueError(f"an epsilon above 0 and at least 1 row per person are expected, found {found}")
+    if cube.units is not None:
+        most = int(np.bincount(cube.units.unit, cube.units.counts).max(initial=0))
+        if most > rows_per_person:
+            raise ValueError(f"`rows_per_person` is {rows_per_person}, yet a sampling unit has {most} rows")
     # The decimal as written, not its nearest float: the sampler works in whole numbers throughout.
     scale = rows_per_person / Fraction(str(epsilon))
     source = random or SystemRandom()

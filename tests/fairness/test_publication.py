@@ -237,3 +237,11 @@ def test_a_noised_cube_states_its_epsilon_and_has_no_negative_counts() -> None:
 def test_noise_without_privacy_is_refused(epsilon: float, rows: int) -> None:
     with pytest.raises(ValueError, match="epsilon above 0"):
         noised(cube_from(np.ones((2, 2, 2), np.int64)), epsilon, rows)
+
+
+def test_noise_for_fewer_rows_than_a_person_has_is_refused() -> None:
+    chosen = [1, 0, 1, 1]
+    cube = Cube.from_arrays(chosen, chosen, {"g": list("aabb")}, unit=["p", "p", "p", "q"])
+    with pytest.raises(ValueError, match="a sampling unit has 3 rows"):
+        noised(cube, 1.0)
+    assert noised(cube, 1.0, rows_per_person=3).cube.units is None
