@@ -202,7 +202,14 @@ def test_differential_fairness_is_aif360s_smoothed_edf(table: Table) -> None:
     truth, guess, group = rows_of(table)
     cube = Cube.from_arrays(truth, guess, {"g": group}, labels=[0, 1])
     (ours,) = measured(cube, "differential_fairness_epsilon")
-    assert ours == pytest.approx(aif.smoothed_edf(pd.Series(truth), guess, prot_attr=group), abs=1e-9)
+    n = np.array([sum(counts) for counts in table])
+    rate = (np.array([tp + fp for tp, fp, _, _ in table]) + 0.5) / (n + 1)
+    logs = np.log([rate, 1 - rate])
+    assert ours == pytest.approx((logs.max(axis=1) - logs.min(axis=1)).max(), abs=1e-12)
+    if all(0 < tp + fp < sum((tp, fp, fn, tn)) for tp, fp, fn, tn in table):
+        assert ours == pytest.approx(aif.smoothed_edf(pd.Series(truth), guess, prot_attr=group), abs=1e-9)
+    # Otherwise AIF360 smooths a group in which one class alone is predicted by a whole row of that
+    # class: it counts the classes seen in each group, and calls "all" and "none" selected alike.
 
 
 @settings(max_examples=40, deadline=None)
