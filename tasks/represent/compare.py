@@ -13,11 +13,12 @@ import polars as pl
 from tasks.fairness.verdict import Verdict
 from tasks.plan.judgement import Judgement, Population
 from tasks.plan.plan import crossing
+from tasks.represent.effects import effect_problems, effects, judge_effects
 from tasks.represent.population import compared_attributes, read_reference, uncovered
 from tasks.represent.raking import rake, weighted
-from tasks.represent.ratios import Limits, effects, ratios
-from tasks.represent.records import Ratio, Represented
-from tasks.represent.table import JOINER, effective_rows, tabulate
+from tasks.represent.ratios import Limits, ratios
+from tasks.represent.records import Effect, Ratio, Represented
+from tasks.represent.table import JOINER, Table, effective_rows, tabulate
 
 CONVENTION: Limits = (0.8, 1.25)  # the four-fifths band: a convention, not a law of sampling
 
@@ -51,10 +52,12 @@ def compare(described: pl.DataFrame, judgement: Judgement, folder: Path) -> Repr
     limits = population.ratio_limits
     # A raked margin is shown even if the plan compares only its parts.
     every = ratios(sample, reference, attributes, limits, alpha=judgement.alpha, rows=rows, raked=after)
+    judged = _judged_effects(sample, reference, judgement, rows)
     gated = {JOINER.join(crossing(name)) for name in population.attributes}
     problems = [
         *uncovered(sample, reference, attributes),
         *ratio_problems([ratio for ratio in every if ratio.attribute in gated], population, described.height),
+        *effect_problems(judged),
         *(raked.problems if raked else ()),
     ]
     return Represented(
@@ -65,7 +68,16 @@ def compare(described: pl.DataFrame, judgement: Judgement, folder: Path) -> Repr
         drift_against="nothing",
         warnings=() if limits else tuple(ratio_warnings(every)),
         problems=tuple(dict.fromkeys(problems)),
+        judged_effects=judged,
     )
+
+
+def _judged_effects(sample: Table, reference: Table, judgement: Judgement, rows: float) -> tuple[Effect, ...]:
+    population = judgement.population
+    if population is None or population.effect_limits is None:
+        return ()
+    names = tuple(dict.fromkeys(crossing(name) for name in population.attributes))
+    return judge_effects(sample, reference, names, population.effect_limits, alpha=judgement.alpha, rows=rows)
 
 
 def _without_population() -> Represented:

@@ -1,7 +1,9 @@
-"""Drift between two versions of the inputs, measured and drawn by Evidently on a seeded sample.
+"""Drift between two versions of the inputs: measured on every row, drawn by Evidently on a seeded sample.
 
 Each column has one pinned statistic, an effect size that does not depend on the number of rows:
-Evidently's own choice changes at 1,000 rows, and its p-values with n. No label is looked at.
+Evidently's own choice changes at 1,000 rows, and its p-values with n. The distances that decide are
+those of `tasks.represent.distances`, which are Evidently's values; its page is for people, and on parts
+larger than its sample it shows the sample's. No label is looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,12 @@ import polars as pl
 from tasks.evidence.digest import canonical_json, write_atomically
 from tasks.evidence.records import FileRef
 from tasks.plan.judgement import Drift, Judgement
+from tasks.represent.distances import SMALLEST_DEVIATION, category_distance, number_distance
 from tasks.represent.records import ColumnDrift
 
-SAMPLE_ROWS = 10_000  # Evidently takes 40 s for a million rows, 1 s for these
+SAMPLE_ROWS = 10_000  # drawn: Evidently takes 40 s for a million rows, 1 s for these
 SEED = 0  # not the plan's: a recipe's seed must not move a verdict on the data
 STATISTICS = {"category": "jensenshannon", "number": "wasserstein"}  # Evidently's names
-SMALLEST_DEVIATION = 0.001  # below it Evidently norms by 0.001 and so understates the distance
 MISSING = "(missing)"
 DIGITS = 12  # Evidently adds up over a set of strings, whose order changes the last bits
 
@@ -55,6 +57,17 @@ class _Feature:
         is_number = self.kind == "number"
         return drift.maximum_number_distance if is_number else drift.maximum_category_distance
 
+    def distance(self) -> float:
+        measure = number_distance if self.kind == "number" else category_distance
+        return measure(self.before, self.now)
+
+    @property
+    def has_values(self) -> bool:
+        return all(series.null_count() < series.len() for series in (self.before, self.now))
+
+    def sampled(self) -> _Feature:
+        return replace(self, before=_sampled(self.before), now=_sampled(self.now))
+
 
 def measure_drift(now: pl.DataFrame, before: pl.DataFrame, judgement: Judgement, folder: Path) -> Drifted:
     """Measure how far each input column of ``now`` is from ``before``.
@@ -66,25 +79,17 @@ def measure_drift(now: pl.DataFrame, before: pl.DataFrame, judgement: Judgement,
         now: the training rows.
         before: the rows compared with: the champion's training rows, or the test part's inputs.
         judgement: the columns and the limits.
-        folder: the run's folder; ``reports/drift.html`` and ``drift.json`` are written below it.
-            Columns marked `personal` are measured and are in neither.
+        folder: the run's folder; ``reports/drift.html`` and ``drift.json`` are written below it, from
+            at most `SAMPLE_ROWS` rows a side. Columns marked `personal` are measured and are in neither.
 
     Returns:
         one record per column; the reports' paths are relative to ``folder``.
     """
-    parts = _sampled(before), _sampled(now)
-    features, problems = _features(judgement, *parts)
-    hidden = [feature for feature in features if feature.personal]
-    shown = [feature for feature in features if not feature.personal]
-    values: dict[str, float] = {}
-    reports: tuple[FileRef, ...] = ()
-    if hidden:
-        values |= _values(_snapshot(hidden, judgement.drift))
-    if shown:
-        snapshot = _snapshot(shown, judgement.drift)
-        values |= _values(snapshot)
-        reports = _file(snapshot, folder)
-    columns = tuple(_record(feature, values[feature.name], judgement.drift) for feature in features)
+    features, problems = _features(judgement, before, now)
+    samples = [feature.sampled() for feature in features if not feature.personal]
+    shown = [feature for feature in samples if feature.has_values]
+    reports = _file(_snapshot(shown, judgement.drift), folder) if shown else ()
+    columns = tuple(_record(feature, feature.distance(), judgement.drift) for feature in features)
     far = [column for column in columns if column.drifted]
     return Drifted(
         columns=columns,
@@ -94,11 +99,12 @@ def measure_drift(now: pl.DataFrame, before: pl.DataFrame, judgement: Judgement,
     )
 
 
-def _sampled(frame: pl.DataFrame) -> pl.DataFrame:
-    if frame.height <= SAMPLE_ROWS:
-        return frame
-    rows = np.random.default_rng(SEED).choice(frame.height, SAMPLE_ROWS, replace=False, shuffle=False)
-    return frame[np.sort(rows)]
+def _sampled(series: pl.Series) -> pl.Series:
+    """The same rows of every column."""
+    if series.len() <= SAMPLE_ROWS:
+        return series
+    rows = np.random.default_rng(SEED).choice(series.len(), SAMPLE_ROWS, replace=False, shuffle=False)
+    return series.gather(np.sort(rows))
 
 
 def _features(
@@ -154,6 +160,7 @@ def _snapshot(features: Sequence[_Feature], drift: Drift) -> Any:
     os.environ["DO_NOT_TRACK"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its own use of numpy.core and litestar
+        warnings.simplefilter("ignore", RuntimeWarning)  # its correlations of columns that are constant
         from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415 - see above
         from evidently.metrics import DriftedColumnsCount, ValueDrift  # noqa: PLC0415
 
@@ -180,13 +187,6 @@ def _snapshot(features: Sequence[_Feature], drift: Drift) -> Any:
 
 def _pandas(features: Sequence[_Feature], side: str) -> Any:
     return pl.DataFrame({feature.name: getattr(feature, side) for feature in features}).to_pandas()
-
-
-def _values(snapshot: Any) -> dict[str, float]:
-    """Column -> effect size."""
-    metrics = json.loads(snapshot.json())["metrics"]
-    each = [metric for metric in metrics if metric["config"]["type"].endswith(":ValueDrift")]
-    return {metric["config"]["column"]: float(metric["value"]) for metric in each}
 
 
 def _file(snapshot: Any, folder: Path) -> tuple[FileRef, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 from pathlib import Path
 
 import polars as pl
@@ -12,6 +13,8 @@ from tasks.evidence.digest import digest_file
 from tasks.plan.judgement import Judgement, Population
 from tasks.plan.plan import crossing
 from tasks.represent.table import JOINER, Table, tabulate
+
+SHARES_ROUNDED = 0.001  # published tables round: a hundred shares given to five digits may be this far off
 
 
 def compared_attributes(population: Population) -> tuple[tuple[str, ...], ...]:
@@ -30,7 +33,8 @@ def read_reference(population: Population, judgement: Judgement, folder: Path) -
 
     Raises:
         SourceError: the file is absent, or its SHA-256 is not the plan's.
-        Refusal: a column is missing, or a count is no number >= 0, or all are 0; all problems at once.
+        Refusal: a column is missing; a count is no number >= 0, or all are 0; a cell stands twice; shares
+            that do not add up to 1, or counts that do not add up to the plan's `total`.
     """
     path = folder / population.file
     _check_bytes(path, population.sha256)
@@ -43,6 +47,7 @@ def read_reference(population: Population, judgement: Judgement, folder: Path) -
         )
     frame = raw.with_columns(pl.col("count").cast(pl.Float64, strict=False))
     _check_counts(path, frame, list(wanted))
+    _check_sum(path, frame["count"].to_list(), population.total)
     levels = {name: _ordered(frame[name], judgement.protected[name].levels()) for name in wanted}
     return tabulate(frame, levels, weight="count")
 
@@ -68,8 +73,31 @@ def _check_counts(path: Path, frame: pl.DataFrame, attributes: list[str]) -> Non
             f"{path}: every line needs a level of each attribute and a count >= 0; "
             f"{bad.height} lines do not, the first at line {lines}"
         )
-    if frame["count"].sum() <= 0:
+    cells = [name for name in frame.columns if name != "count"]
+    if twice := frame.select(pl.struct(cells).is_duplicated().sum()).item():
+        raise Refusal(
+            f"{path}: every cell is expected once, {twice} lines share theirs with another; add them up, or "
+            "give the column that tells them apart"
+        )
+
+
+def _check_sum(path: Path, counts: list[float], total: int | None) -> None:
+    found = fsum(counts)
+    if found <= 0:
         raise Refusal(f"{path}: the counts add up to 0; a population has at least one person")
+    # Counts that are all at most 1 and not whole are shares, and shares are of something whole.
+    if max(counts) <= 1 and not all(count.is_integer() for count in counts):
+        if abs(found - 1) > SHARES_ROUNDED:
+            raise Refusal(
+                f"{path}: shares are expected to add up to 1, found {found:.6g}; a cell is missing or stands "
+                "for others, or give counts of persons"
+            )
+        found *= total or 1
+    if total is not None and abs(found - total) > SHARES_ROUNDED * total:
+        raise Refusal(
+            f"{path}: the counts are expected to add up to the plan's population.total {total}, "
+            f"found {found:.10g}; a cell is missing or stands for others"
+        )
 
 
 def _ordered(column: pl.Series, bands: Sequence[str] | None) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Raking: cell weights that bring the sample's margins to the population's.
 
 Iterative proportional fitting (Deming and Stephan 1940) on the table of cells, so its cost does not
-depend on the rows.
+depend on the rows. A margin that is the full crossing makes it post-stratification (Holt and Smith 1979):
+each cell weighs its share of the population over its share of the rows. A cell that neither sample nor
+population has (a structural zero) stays empty.
 """
 
 from __future__ import annotations
@@ -123,6 +125,12 @@ def _measured(
 
 def _broken(raked: Raked, plan: Raking) -> list[str]:
     problems = []
+    if raked.iterations == MAXIMUM_PASSES:
+        problems.append(
+            f"raking: no convergence in {MAXIMUM_PASSES} passes, the worst margin is still "
+            f"{raked.worst_margin_error:.3g} off: the margins contradict the sample's empty cells, or nearly "
+            "so; rake fewer or coarser margins"
+        )
     if not raked.worst_margin_error <= plan.margin_tolerance:
         problems.append(
             f"raking: the worst margin is {raked.worst_margin_error:.3g} off > margin_tolerance "

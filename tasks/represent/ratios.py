@@ -1,4 +1,4 @@
-"""Representation ratios with intervals and verdicts, and the overall effect sizes.
+"""Representation ratios with intervals and verdicts.
 
 The reference is taken as fixed: a census, or a survey so large and so weighted that its own error
 is small beside the sample's. The intervals hold the sample's error alone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 from tasks.fairness.verdict import Verdict
 from tasks.represent.records import Ratio
@@ -117,34 +117,3 @@ def _verdicts(
         Verdict.PASS if good else Verdict.FAIL if bad else Verdict.INCONCLUSIVE
         for good, bad in zip(passed, failed, strict=True)
     ]
-
-
-def effects(sample: Table, reference: Table, names: tuple[str, ...], rows: float) -> dict[str, float]:
-    """How far the sample's distribution of one attribute is from the population's.
-
-    Cohen's w = sqrt(sum (p - q)^2 / q) (Cohen 1988, chapter 7); PSI = sum (p - q) ln(p / q); the
-    Jensen-Shannon distance, root of the divergence in nats, 0 to 0.833; and the p-value of the G-test,
-    for information: at a million rows every p-value is tiny. Levels without reference are left out
-    here, since w and PSI are infinite for them; they are problems of their own. For the PSI an empty
-    level counts as half a row.
-
-    Args:
-        sample: counts of rows.
-        reference: counts of persons over the same levels.
-        names: the attribute or crossing.
-        rows: effective number of rows, for the G-test and the half row.
-    """
-    counts, persons = sample.margin(names).ravel(), reference.margin(names).ravel()
-    known = persons > 0
-    p = counts[known] / max(counts[known].sum(), 1.0)
-    q = persons[known] / persons.sum()
-    middle = (p + q) / 2
-    divergence = (special.rel_entr(p, middle) + special.rel_entr(q, middle)).sum() / 2
-    floored = np.maximum(p, 0.5 / rows)
-    g = 2 * rows * max(special.rel_entr(p, q).sum(), 0.0)
-    return {
-        "cohen_w": float(np.sqrt(((p - q) ** 2 / q).sum())),
-        "psi": float(((floored - q) * np.log(floored / q)).sum()),
-        "js_distance": float(np.sqrt(max(divergence, 0.0))),
-        "g_test_p": float(stats.chi2.sf(g, q.size - 1)) if q.size > 1 else 1.0,
-    }

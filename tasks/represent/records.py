@@ -68,6 +68,154 @@ class ColumnDrift(Record):
     drifted: bool
 
 
+class Effect(Record):
+    """How far the sample's distribution of one attribute is from the population's, against a limit.
+
+    Attributes:
+        attribute: the attribute or crossing.
+        effect: cohen_w, psi or js_distance.
+        value: measured.
+        low: lower bound, which FAIL needs above the limit; None where no bound can be given.
+        high: upper bound, which PASS needs below the limit; None likewise.
+        limit: the plan's.
+        verdict: computed.
+        reason: why there are no bounds, or "".
+    """
+
+    attribute: str
+    effect: str
+    value: float
+    low: float | None
+    high: float | None
+    limit: float
+    verdict: Verdict
+    reason: str = ""
+
+
+class Coverage(Record):
+    """Whether a group of the test part is expected to be large enough for a limit of the plan.
+
+    Attributes:
+        metric: of the limit.
+        attribute: of the limit.
+        limit: the plan's.
+        rate: the rate compared.
+        group: the group.
+        training: its denominator in the training part (positives for the TPR, and so on).
+        expected: its denominator expected in the test part, from the training part's counts.
+        needed: denominator at which two such groups of equal rates pass with 80% power.
+        assumed: the rate, equal in both groups, that ``needed`` holds at; None where it takes none.
+        judged: False for a group that the plan's `too_small: report` lists instead.
+        enough: expected >= needed.
+    """
+
+    metric: str
+    attribute: str
+    limit: float
+    rate: str
+    group: str
+    training: int
+    expected: float
+    needed: int
+    assumed: float | None
+    judged: bool
+    enough: bool
+
+
+class Proxy(Record):
+    """How well the other input columns tell a protected attribute.
+
+    Attributes:
+        attribute: the protected attribute.
+        rows: rows it was measured on, a seeded sample of the training part.
+        auc: of all columns together, cross-validated; the mean over levels of one against the rest. None
+            where no level has rows enough.
+        level_auc: the same by level.
+        information: column -> mutual information / entropy of the attribute, in [0, 1], falling; adjusted
+            for the number of cells.
+        limit: the plan's `proxies.maximum_auc`, or None.
+        beyond: whether ``auc`` exceeds it.
+    """
+
+    attribute: str
+    rows: int
+    auc: float | None
+    level_auc: dict[str, float]
+    information: dict[str, float]
+    limit: float | None
+    beyond: bool
+
+
+class Repeats(Record):
+    """Rows that stand more than once, within a part and across both; rows are equal by their inputs.
+
+    Attributes:
+        train_rows: rows of the training part.
+        train_repeated: of these, rows whose inputs an earlier row of the part has.
+        train_identical: rows whose inputs and label an earlier row has.
+        train_conflicting: rows whose inputs stand with more than one label in the part.
+        test_rows: rows of the test part.
+        test_repeated: as above, within the test part.
+        test_identical: likewise.
+        test_conflicting: likewise.
+        leaked: test rows whose inputs stand in the training part.
+        leaked_identical: of these, with the same label.
+        leaked_share: leaked / test_rows.
+        limit: the plan's `expectations.maximum_leakage_share`, or None.
+    """
+
+    train_rows: int
+    train_repeated: int
+    train_identical: int
+    train_conflicting: int
+    test_rows: int
+    test_repeated: int
+    test_identical: int
+    test_conflicting: int
+    leaked: int
+    leaked_identical: int
+    leaked_share: float
+    limit: float | None
+
+
+class LabelBias(Record):
+    """How the labels of one group differ from those of all others, before any training.
+
+    By the definitions of SageMaker Clarify (Hardt et al. 2021), the group being facet d and all other rows
+    facet a. Undefined figures are None.
+
+    Attributes:
+        attribute: the protected attribute.
+        group: its level.
+        n: rows of the group, in the training part.
+        label_rate: share of positive labels in the group.
+        class_imbalance: (n_a - n_d) / (n_a + n_d), in [-1, 1].
+        label_difference: positive share of a - positive share of d (DPL).
+        kl: Kullback-Leibler divergence of d's labels from a's, in nats.
+        js: Jensen-Shannon divergence, in nats.
+        l2: Euclidean distance of the label shares (Lp with p = 2).
+        total_variation: half the sum of absolute differences.
+        ks: largest absolute difference of a label's share.
+        demographic_disparity: share of d among negative labels - its share among positive ones.
+        conditional_disparity: other attribute -> that disparity within each of its levels, averaged by rows
+            (CDD); a level without positive or without negative labels is left out.
+    """
+
+    attribute: str
+    group: str
+    n: int
+    label_rate: float | None
+    class_imbalance: float
+    label_difference: float | None
+    kl: float | None
+    js: float | None
+    l2: float | None
+    total_variation: float | None
+    ks: float | None
+    demographic_disparity: float | None
+    conditional_disparity: dict[str, float | None]
+
+
 class Represented(Record):
     """The representativeness step as a whole.
 
@@ -80,6 +228,11 @@ class Represented(Record):
         warnings: shown on the run's front page; they refuse nothing.
         problems: rules of the plan that do not hold; any ends the run as Refused.
         reports: files to show in the run (Evidently's HTML and JSON).
+        judged_effects: one per attribute and effect that the plan limits.
+        coverage: one per limit, rate and group.
+        proxies: one per protected attribute.
+        repeats: duplicates and leakage between the parts.
+        label_bias: one per level of each protected attribute.
     """
 
     ratios: tuple[Ratio, ...]
@@ -90,3 +243,8 @@ class Represented(Record):
     warnings: tuple[str, ...]
     problems: tuple[str, ...]
     reports: tuple[FileRef, ...] = ()
+    judged_effects: tuple[Effect, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    proxies: tuple[Proxy, ...] = ()
+    repeats: Repeats | None = None
+    label_bias: tuple[LabelBias, ...] = ()

@@ -1,36 +1,53 @@
-"""The representativeness step: population, raking and drift in one record."""
+"""The representativeness step: population, coverage, labels, proxies, repeats and drift in one record."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from tasks.fairness import Cube
+from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.represent.compare import compare
+from tasks.represent.coverage import coverage, coverage_warnings
 from tasks.represent.drift import measure_drift
+from tasks.represent.labels import label_bias
+from tasks.represent.proxies import find_proxies, proxy_warnings
 from tasks.represent.raking import weights_for
 from tasks.represent.records import Represented
+from tasks.represent.repeats import find_repeats, repeat_problems, repeat_warnings
 
-__all__ = ["represent", "weights_for"]
+__all__ = ["Rows", "represent", "weights_for"]
 
 
-def represent(
-    train_described: pl.DataFrame,
-    train_frame: pl.DataFrame,
-    compare_frame: pl.DataFrame,
-    against: str,
-    plan: Plan,
-    plan_folder: Path,
-    folder: Path,
-) -> Represented:
-    """Judge whom the training part represents and whether its columns have moved.
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows that the step looks at, all in the plan's types.
+
+    Attributes:
+        train: the training part: its columns and the label.
+        described: the training part as an audit sees it, with its label.
+        test: the test part: its columns and the label, which only settles whether equal rows are
+            labelled alike.
+        before: what drift is measured from; only input columns are read, never the label.
+        against: what ``before`` is, in words.
+    """
+
+    train: pl.DataFrame
+    described: pl.DataFrame
+    test: pl.DataFrame
+    before: pl.DataFrame
+    against: str
+
+
+def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder: Path) -> Represented:
+    """Judge whom the training part represents, what the parts can show, and whether columns have moved.
 
     Args:
-        train_described: the training part's described table.
-        train_frame: the training part's columns.
-        compare_frame: what drift is measured from; only input columns are read, never the label.
-        against: what ``compare_frame`` is, in words.
+        rows: of the parts, and of what drift is measured from.
+        training: counts of the training part by group and label.
         plan: its judgement sets every limit.
         plan_folder: holds the reference population.
         folder: the run's folder, for the reports.
@@ -42,14 +59,41 @@ def represent(
         SourceError: the reference is absent or has other bytes than the plan pins.
         Refusal: the reference can't be read as counts.
     """
-    represented = compare(train_described, plan.judgement, plan_folder)
-    drifted = measure_drift(train_frame, compare_frame, plan.judgement, folder)
-    return represented.model_copy(
+    judgement = plan.judgement
+    compared = compare(rows.described, judgement, plan_folder)
+    looked = _look(rows, training, judgement)
+    drifted = measure_drift(rows.train, rows.before, judgement, folder)
+    return compared.model_copy(
         update={
+            "coverage": looked.coverage,
+            "proxies": looked.proxies,
+            "repeats": looked.repeats,
+            "label_bias": looked.label_bias,
             "drift": drifted.columns,
-            "drift_against": against,
-            "warnings": (*represented.warnings, *drifted.warnings),
-            "problems": (*represented.problems, *drifted.problems),
+            "drift_against": rows.against,
+            "warnings": (*compared.warnings, *looked.warnings, *drifted.warnings),
+            "problems": (*compared.problems, *looked.problems, *drifted.problems),
             "reports": drifted.reports,
         }
+    )
+
+
+def _look(rows: Rows, training: Cube, judgement: Judgement) -> Represented:
+    """What needs neither a population nor another version."""
+    covered = coverage(training, rows.test.height, judgement)
+    proxies = find_proxies(rows.train, rows.described, judgement)
+    repeats = find_repeats(rows.train, rows.test, judgement)
+    warnings = (*coverage_warnings(covered), *proxy_warnings(proxies), *repeat_warnings(repeats))
+    return Represented(
+        ratios=(),
+        effects={},
+        raked=None,
+        drift=(),
+        drift_against="nothing",
+        warnings=warnings,
+        problems=tuple(repeat_problems(repeats)),
+        coverage=covered,
+        proxies=proxies,
+        repeats=repeats,
+        label_bias=label_bias(training),
     )

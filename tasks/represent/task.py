@@ -30,7 +30,7 @@ def represent(
         plan_folder: holds the reference population.
         folder: the run's dossier; the reports go below it.
         champion: the prepared training part that the champion learned from. Without one, drift is
-            measured between the training part and the test part, of which only the inputs are read.
+            measured between the training part and the test part's inputs.
 
     Raises:
         SourceAltered: a prepared part, or the reference, has other bytes than are pinned.
@@ -38,22 +38,19 @@ def represent(
     # scipy, polars and Evidently: only a run that comes this far pays for their import.
     from tasks.evaluate.evaluate import count_labels  # noqa: PLC0415
     from tasks.ingest.kinds import kind_of  # noqa: PLC0415
-    from tasks.ingest.parts import read_part  # noqa: PLC0415
+    from tasks.ingest.parts import PART_NAMES, read_part  # noqa: PLC0415
     from tasks.represent import represent as room  # noqa: PLC0415
 
-    train = read_part(dataset, "train", plan.judgement)
+    train, test = (read_part(dataset, part, plan.judgement) for part in PART_NAMES)
     described = kind_of(plan.judgement).describe(train, plan.judgement)
+    training = count_labels(described, plan.judgement)
     # Filed before training: from it the gate settles which groups are judged.
-    write_atomically(folder / TRAINING_CUBE, count_labels(described, plan.judgement).to_json())
-    inputs = list(plan.judgement.data.columns)
-    if champion is None:
-        before, against = read_part(dataset, "test", plan.judgement), "the test part"
-    else:
+    write_atomically(folder / TRAINING_CUBE, training.to_json())
+    before, against = test, "the test part"
+    if champion is not None:
         before, against = _champions(champion, plan), "the champion's training part"
-    present = [name for name in inputs if name in before.columns]
-    return room.represent(
-        described, train.select(inputs), before.select(present), against, plan, plan_folder, folder
-    )
+    rows = room.Rows(train, described, test, before, against)
+    return room.represent(rows, training, plan, plan_folder, folder)
 
 
 def _champions(file: FileRef, plan: Plan) -> pl.DataFrame:

@@ -16,12 +16,13 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from tasks.errors import SourceAltered
+from tasks.evaluate.evaluate import count_labels
 from tasks.evidence.digest import digest_file
 from tasks.evidence.records import Dataset, FileRef, Part
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.represent.drift import SAMPLE_ROWS, Drifted, measure_drift
-from tasks.represent.represent import represent
+from tasks.represent.represent import Rows, represent
 
 ADULT = Path(__file__).parents[2] / "data" / "adult"
 RAKING = {"margins": ["sex", "race", "age_band", "sex x race"]}
@@ -211,7 +212,8 @@ def test_adult_train_against_test(
     tmp_path: Path,
 ) -> None:
     plan = adult_plan(raking=RAKING)
-    found = represent(described, adult("train"), adult("test"), "the test part", plan, ADULT, tmp_path)
+    rows = Rows(adult("train"), described, adult("test"), adult("test"), "the test part")
+    found = represent(rows, count_labels(described, plan.judgement), plan, ADULT, tmp_path)
     assert found.problems == ()
     assert found.drift_against == "the test part"
     assert {column.column for column in found.drift} == set(plan.judgement.data.columns)
@@ -228,9 +230,9 @@ def test_adult_with_other_people_is_refused(
     tmp_path: Path,
 ) -> None:
     young = adult("test").filter(pl.col("age") < 25)
-    found = represent(
-        described, adult("train"), young, "persons under 25", adult_plan(raking=RAKING), ADULT, tmp_path
-    )
+    plan = adult_plan(raking=RAKING)
+    rows = Rows(adult("train"), described, adult("test"), young, "persons under 25")
+    found = represent(rows, count_labels(described, plan.judgement), plan, ADULT, tmp_path)
     assert any("maximum_drifted_share 30%" in problem for problem in found.problems)
 
 

@@ -75,6 +75,9 @@ def test_an_absent_file_is_an_error(town: Callable[..., Judgement], tmp_path: Pa
         ("sex,area,count\n,north,5\n", "line 2"),
         ("sex,area,count\nF,north,0\n", "add up to 0"),
         ("sex,area,count\n", "add up to 0"),
+        ("sex,area,count\nF,north,5\nF,north,5\nM,south,9\n", "2 lines share"),
+        ("sex,area,count\nF,north,0.5\nM,south,0.4\n", "add up to 1, found 0.9"),
+        ("sex,area,count\nF,north,0.5\nM,south,0.5\nall,all,1\n", "add up to 1, found 2"),
     ],
 )
 def test_a_reference_that_is_no_table_of_counts_is_refused(
@@ -87,3 +90,22 @@ def test_a_reference_that_is_no_table_of_counts_is_refused(
 def test_a_surplus_column_is_added_up(town: Callable[..., Judgement], tmp_path: Path) -> None:
     table = read(town("year,sex,area,count\n1,F,north,1\n2,F,north,2\n1,M,north,3\n"), tmp_path)
     assert table.counts.tolist() == [[3], [3]]
+
+
+def test_shares_that_add_up_are_a_population(town: Callable[..., Judgement], tmp_path: Path) -> None:
+    # To the last digit that is printed: 0.3333 three times.
+    shares = "sex,area,count\nF,north,0.3333\nF,south,0.3333\nM,north,0.3333\n"
+    assert read(town(shares), tmp_path).total == pytest.approx(0.9999)
+    assert read(town(shares, total=1_000_000), tmp_path).total == pytest.approx(0.9999)
+
+
+def test_counts_that_do_not_add_up_to_the_plans_total_are_refused(
+    town: Callable[..., Judgement], tmp_path: Path
+) -> None:
+    assert read(town(total=100), tmp_path).total == 100
+    with pytest.raises(Refusal, match=r"population\.total 120, found 100"):
+        read(town(total=120), tmp_path)
+
+
+def test_one_person_a_cell_is_a_count_and_no_share(town: Callable[..., Judgement], tmp_path: Path) -> None:
+    assert read(town("sex,area,count\nF,north,1\nM,south,1\nF,south,0\n"), tmp_path).total == 2

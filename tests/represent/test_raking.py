@@ -174,3 +174,34 @@ def test_weights_that_broke_a_limit_are_not_given(rows: Callable[..., pl.DataFra
     raked = rake(table([900, 100]), table([1, 1]), Raking(margins=["a"], maximum_weight=2))
     with pytest.raises(Refusal, match="maximum_weight 2"):
         weights_for(pl.DataFrame({"a": ["a0"]}), raked)
+
+
+def test_the_full_crossing_is_post_stratification() -> None:
+    # Holt and Smith 1979: weight of a cell = (N_c / N) / (n_c / n), and coarser margins then add nothing.
+    sample, reference = table([[40, 10], [20, 30]]), table([[100, 300], [200, 400]])
+    joint = rake(sample, reference, Raking(margins=["a x b"], **LOOSE))
+    expected = (reference.counts / 1000) / (sample.counts / 100)
+    assert list(joint.cells.values()) == pytest.approx(expected.ravel())
+    assert joint.iterations == 1
+    with_margins = rake(sample, reference, Raking(margins=["a", "b", "a x b"], **LOOSE))
+    assert with_margins.cells == pytest.approx(joint.cells)
+
+
+def test_a_structural_zero_stays_empty() -> None:
+    # Nobody is a1 x b1, here or in the population: no problem, no weight.
+    sample, reference = table([[40, 10], [20, 0]]), table([[100, 300], [200, 0]])
+    for margins in (["a x b"], ["a", "b"]):
+        raked = rake(sample, reference, Raking(margins=margins, **LOOSE))
+        assert raked.problems == ()
+        assert set(raked.cells) == {"a0 x b0", "a0 x b1", "a1 x b0"}
+        after = weighted(sample, raked)
+        assert after.margin(("a",)) / after.total == pytest.approx(np.array([4, 2]) / 6)
+
+
+def test_margins_that_are_met_in_the_limit_alone_do_not_converge() -> None:
+    # The empty cell forces a0 x b0 towards nothing: the error falls as 1 / passes and is soon within the
+    # tolerance, while the weights go on changing.
+    sample, reference = table([[50, 50], [50, 0]]), table([[0.0, 5], [5, 0]])
+    raked = rake(sample, reference, Raking(margins=["a", "b"], **LOOSE))
+    assert raked.worst_margin_error < 0.01
+    assert any("no convergence in 1000 passes" in problem for problem in raked.problems)

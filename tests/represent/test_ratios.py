@@ -6,7 +6,8 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from tasks.fairness.verdict import Verdict
-from tasks.represent.ratios import clopper_pearson, effects, ratios
+from tasks.represent.effects import effects
+from tasks.represent.ratios import clopper_pearson, ratios
 from tasks.represent.records import Ratio
 from tasks.represent.table import Table
 
