@@ -6,7 +6,7 @@ counts, and how many rows a limit needs follows from the limit. The test part's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, log
@@ -174,9 +174,3 @@ def coverage_warnings(covered: Sequence[Coverage]) -> list[str]:
 
 def _limit_of(one: Coverage) -> tuple[str, str, float, str, int]:
     return one.metric, one.attribute, one.limit, one.rate, one.needed
-
-
-def shortage(covered: Sequence[Coverage]) -> Mapping[str, int]:
-    """How many judged cells there are, and how many of them are short: {"judged": ..., "short": ...}."""
-    judged = [one for one in covered if one.judged]
-    return {"judged": len(judged), "short": sum(not one.enough for one in judged)}
