@@ -14,10 +14,11 @@ from tasks.audit.records import Columns
 from tasks.audit.source import column_problems, open_table, unreadable
 from tasks.audit.spelling import Spelling, many_classes, spell, spelling_problems
 from tasks.errors import PlanError
-from tasks.fairness.columns import MAXIMUM_LEVELS, UNKNOWN, natural_order
+from tasks.fairness.columns import MAXIMUM_LEVELS, natural_order
 from tasks.fairness.cube import Cube
+from tasks.fairness.spelling import spelled
 
-BATCH = 2_000_000
+BATCH = 1_000_000
 """Rows counted at once; a file is never held whole."""
 EDGES = tuple(i / 200 for i in range(1, 200))
 """Of the score's bins: a grid that depends on no data, so that no outcome could have chosen it."""
@@ -60,12 +61,23 @@ def count_file(path: Path, columns: Columns, positive: str | None) -> Counted:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What the first pass saw: rows, values of each column of names, and figures of each of numbers."""
+    """What the first pass saw: rows, values of each column of names, and figures of each of numbers.
+
+    Attributes:
+        rows: of the file.
+        values: column -> value as text -> its name, as the cube spells it.
+        missing: column -> missing values.
+        numbers: column -> smallest and largest.
+    """
 
     rows: int
-    values: dict[str, list[str]]
+    values: dict[str, dict[str, str]]
     missing: dict[str, int]
     numbers: dict[str, tuple[float | None, float | None]]
+
+    def names(self, column: str) -> list[str]:
+        """The names that occur, in order."""
+        return sorted(set(self.values[column].values()), key=natural_order)
 
 
 def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
@@ -73,10 +85,8 @@ def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
     numeric = [column for column in (columns.score, columns.weight) if column is not None]
     asked = [pl.len().alias("rows")]
     for i, column in enumerate(named):
-        asked += [
-            _name(table, column).unique().implode().alias(f"values {i}"),
-            _name(table, column).null_count().alias(f"missing {i}"),
-        ]
+        value = _value(table, column)
+        asked += [value.unique().implode().alias(f"values {i}"), value.null_count().alias(f"missing {i}")]
     for i, column in enumerate(numeric):
         number = _number(column)
         asked += [
@@ -86,11 +96,9 @@ def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
         ]
     if columns.unit is not None:
         asked.append(pl.col(columns.unit).null_count().alias("units missing"))
-    row = table.select(asked).collect(engine="streaming").row(0, named=True)
-    values = {
-        column: sorted((v for v in row[f"values {i}"] if v is not None), key=natural_order)
-        for i, column in enumerate(named)
-    }
+    seen = table.select(asked).collect(engine="streaming")
+    row = seen.select(pl.exclude("^values .*$")).row(0, named=True)
+    values = {column: _named(seen[f"values {i}"][0].drop_nulls()) for i, column in enumerate(named)}
     missing = {column: row[f"missing {i}"] for i, column in enumerate(named)}
     missing |= {column: row[f"absent {i}"] for i, column in enumerate(numeric)}
     if columns.unit is not None:
@@ -99,12 +107,16 @@ def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
     return _Seen(row["rows"], values, missing, numbers)
 
 
-def _name(table: pl.LazyFrame, column: str) -> pl.Expr:
-    """A column as text; NaN is missing, as an empty field is."""
-    expression = pl.col(column)
-    if table.collect_schema()[column].is_float():
-        expression = expression.fill_nan(None)
-    return expression.cast(pl.String)
+def _named(values: pl.Series) -> dict[str, str]:
+    return dict(zip(values.cast(pl.String).to_list(), spelled(values).to_list(), strict=True))
+
+
+def _value(table: pl.LazyFrame, column: str) -> pl.Expr:
+    """A column in which NaN and empty text are missing, as an empty field of a CSV file is."""
+    expression, kind = pl.col(column), table.collect_schema()[column]
+    if kind == pl.String:
+        return pl.when(expression != "").then(expression)
+    return expression.fill_nan(None) if kind.is_float() else expression
 
 
 def _number(column: str) -> pl.Expr:
@@ -116,7 +128,7 @@ def _number(column: str) -> pl.Expr:
 def _checked(path: Path, columns: Columns, seen: _Seen, positive: str | None) -> Spelling:
     if not seen.rows:
         raise PlanError(str(path), ["there are no rows"])
-    label, guess = seen.values[columns.label], seen.values[columns.prediction]
+    label, guess = seen.names(columns.label), seen.names(columns.prediction)
     problems = [
         *_missing(columns, seen),
         *_ranges(columns, seen),
@@ -167,17 +179,22 @@ def _levels(groups: Sequence[str], seen: _Seen) -> Iterator[str]:
 
 
 def _count(table: pl.LazyFrame, columns: Columns, seen: _Seen, spelling: Spelling) -> Cube:
-    """Codes of known levels in every batch, so that cubes of batches add up."""
-    classes = pl.Enum(spelling.classes)
+    """Count in batches; a column is counted as it stands unless its values are to be spelled otherwise."""
+
+    def column(name: str, names: Mapping[str, str]) -> pl.Expr:
+        new = {value: names[found] for value, found in seen.values[name].items()}
+        if new == seen.values[name]:
+            return _value(table, name)
+        levels = pl.Enum(sorted(set(new.values()), key=natural_order))
+        return _value(table, name).cast(pl.String).replace_strict(new, return_dtype=levels)
+
     chosen = [
-        _coded(_name(table, columns.label), spelling.label, classes).alias("label"),
-        _coded(_name(table, columns.prediction), spelling.prediction, classes).alias("prediction"),
+        column(columns.label, spelling.label).alias("label"),
+        column(columns.prediction, spelling.prediction).alias("prediction"),
     ]
     for i, name in enumerate(columns.groups):
-        known = {UNKNOWN: UNKNOWN} if seen.missing[name] else {}
-        known |= {value: value.strip() for value in seen.values[name]}
-        levels = pl.Enum(sorted(set(known.values()), key=natural_order))
-        chosen.append(_coded(_name(table, name).fill_null(UNKNOWN), known, levels).alias(str(i)))
+        stripped = {found: found.strip() for found in seen.values[name].values()}
+        chosen.append(column(name, stripped).alias(str(i)))
     figures = {"score": columns.score, "weight": columns.weight}
     chosen += [_number(column).alias(role) for role, column in figures.items() if column is not None]
     if columns.unit is not None:
@@ -199,10 +216,6 @@ def _whole(batches: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]
             held = [joined[rows:]]
     if rest := [batch for batch in held if len(batch)]:
         yield pl.concat(rest)
-
-
-def _coded(column: pl.Expr, names: Mapping[str, str], levels: pl.Enum) -> pl.Expr:
-    return column.replace_strict(list(names), list(names.values()), return_dtype=levels)
 
 
 def _cube(batch: pl.DataFrame, columns: Columns, spelling: Spelling) -> Cube:

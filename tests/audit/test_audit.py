@@ -108,6 +108,17 @@ def test_a_missing_group_is_a_level_of_its_own(tmp_path: Path) -> None:
     assert cube.counts.sum(axis=(1, 2)).tolist() == [1, 1, 2]
 
 
+def test_empty_text_of_parquet_is_missing_too(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.parquet"
+    table = pl.DataFrame(
+        {"truth": [0, 1, 1], "guess": [0, 1, 1], "group": ["a", "", None], "age": [1.0, 2.5, None]}
+    )
+    table.write_parquet(path)
+    columns = Columns(label="truth", prediction="guess", groups=("group", "age"))
+    cube = count_file(path, columns, None).cube
+    assert dict(cube.axes) == {"group": ("a", "unknown"), "age": ("1", "2.5", "unknown")}
+
+
 def test_batches_count_as_one(planted: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     question = asked(planted(1_000, 0.1))
     whole = count_file(question.file, question.columns, None).cube

@@ -1,4 +1,4 @@
-"""How long `assay audit` takes, whole process, and what memory it needs: `python tests/benchmarks/bench_audit.py`.
+"""Time and peak memory of `assay audit`, whole process: `python tests/benchmarks/bench_audit.py`.
 
 The goal is 2 seconds on 100,000 rows; 10 million rows show that memory does not follow the file.
 `--rows N` measures one size alone.
