@@ -54,12 +54,12 @@ class Units:
     @classmethod
     def _summed(cls, unit: Ints, cell: Ints, counts: Ints, weights: Floats | None) -> Self:
         """Entries summed by unit and cell, units renumbered."""
-        _, unit = np.unique(unit, return_inverse=True)
         cells = int(cell.max(initial=0)) + 1
-        keys, place = np.unique(unit * cells + cell, return_inverse=True)
-        summed = np.bincount(place, counts, len(keys)).astype(np.int64)
-        weighed = None if weights is None else np.bincount(place, weights, len(keys)).astype(np.float64)
-        return cls._numbered(keys // cells, keys % cells, summed, weighed)
+        order, starts = _runs(unit * cells + cell)
+        first = order[starts]
+        numbers = np.cumsum(np.diff(unit[first], prepend=unit[first[:1]]) > 0, dtype=np.int64)
+        weighed = None if weights is None else np.add.reduceat(weights[order], starts)
+        return cls._numbered(numbers, cell[first], np.add.reduceat(counts[order], starts), weighed)
 
     @classmethod
     def _numbered(cls, unit: Ints, cell: Ints, counts: Ints, weights: Floats | None) -> Self:
@@ -156,15 +156,22 @@ def entries_of(unit: pl.Series, cell: Ints, weight: Floats | None) -> pl.DataFra
         )
     code = unit.rank("dense").to_numpy().astype(np.int64)
     cells = int(cell.max(initial=0)) + 1
-    keys, first, place = np.unique(code * cells + cell, return_index=True, return_inverse=True)
+    order, starts = _runs(code * cells + cell)
+    first = order[starts]
     columns: dict[str, Any] = {
         "unit": unit.gather(first),
-        "cell": keys % cells,
-        "counts": np.bincount(place, minlength=len(keys)),
+        "cell": cell[first],
+        "counts": np.diff(starts, append=len(order)),
     }
     if weight is not None:
-        columns["weights"] = np.bincount(place, weight, len(keys))
+        columns["weights"] = np.add.reduceat(weight[order], starts)
     return pl.DataFrame(columns)
+
+
+def _runs(keys: Ints) -> tuple[Ints, Ints]:
+    """Order of the rows by key (in their own order where it is the same), and where each key starts in it."""
+    order = np.argsort(keys, kind="stable")
+    return order, np.flatnonzero(np.diff(keys[order], prepend=-1))
 
 
 def units_of_parts(parts: Sequence[Entries], axes: Sequence[Sequence[str]]) -> Units:

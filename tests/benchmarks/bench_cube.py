@@ -86,7 +86,7 @@ def write_file(path: Path, rows: int) -> None:
         for i, start in enumerate(range(0, rows, PIECE)):
             sex, race, truth, guess = columns(min(PIECE, rows - start), i)
             score = np.random.default_rng(i).random(len(sex), dtype=np.float32)
-            codes = {"sex": pl.Series(sex).cast(names[0]), "race": pl.Series(race).cast(names[1])}
+            codes = {"sex": pl.Series(sex).cat.to(names[0]), "race": pl.Series(race).cat.to(names[1])}
             numbers = {"y": truth.astype(np.int8), "k": guess.astype(np.int8), "s": score}
             frame = pl.DataFrame({**codes, **numbers}).with_columns(
                 pl.col("sex", "race").cast(pl.Categorical)
