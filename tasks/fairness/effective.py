@@ -25,6 +25,12 @@ DISCORDANT = 4.0
 bound a difference by about 3 / units, not by 0 (Agresti and Min 2005)."""
 
 
+TRUSTED = 20
+"""A variance is trusted where so many units hold events, and so many others (or all units do). Else a few
+units make it, and it may be far too small by chance: then units count as if each were one row, which is
+safe whatever they hold (their shares lie between 0 and 1, and rows spread most at the ends)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sizes:
     """Sizes of the groups' denominators.
@@ -65,19 +71,27 @@ def independent(n: Counts) -> Sizes:
     return Sizes(np.asarray(n, float), np.full(len(n), np.inf), n)
 
 
-def weighted(rate: Floats, n: Counts, sums: tuple[Floats, Floats], squares: tuple[Floats, Floats]) -> Sizes:
+def weighted(
+    rate: Floats,
+    counts: tuple[Counts, Counts],
+    sums: tuple[Floats, Floats],
+    squares: tuple[Floats, Floats],
+) -> Sizes:
     """Independent rows of different weights.
 
     Args:
         rate: weighted rates, shape [groups].
-        n: rows of the denominators.
-        sums: weights of the denominators' events, and of the rest.
+        counts: rows of the denominators' events, and of the rest.
+        sums: weights, likewise.
         squares: squared weights, likewise.
     """
+    n = counts[0] + counts[1]
     total = np.where(n > 0, sums[0] + sums[1], 1.0)
     variance = (squares[0] * (1 - rate) ** 2 + squares[1] * rate**2) / total**2
     kish = total**2 / np.where(n > 0, squares[0] + squares[1], 1.0)
-    return Sizes(_size(rate, variance, np.minimum(kish, n), n), np.where(n > 1, n - 1.0, 0.0), n)
+    size = _size(rate, variance, np.minimum(kish, n), n)
+    size = np.where(np.minimum(*counts) >= TRUSTED, size, np.minimum(size, kish))
+    return Sizes(size, np.where(n > 1, n - 1.0, 0.0), n)
 
 
 def _size(rate: Floats, variance: Floats, kish: Floats, n: Counts) -> Floats:
@@ -126,8 +140,17 @@ def clustered(rate: Floats, n: Counts, entries: Entries) -> Sizes:
     together = np.asarray((held.T @ held).toarray())
     mass = together.diagonal()
     kish = np.minimum(1 / np.where(mass > 0, mass, 1.0), np.where(mass > 0, n, 0))
+    seen = [_units_with(entries, kind, groups) for kind in (entries.event > 0, entries.event <= 0)]
+    trusted = np.minimum(*seen) >= np.minimum(TRUSTED, units)
     size = _size(rate, covariance.diagonal(), kish, n)
+    size = np.where(trusted, size, np.minimum(size, kish))
     return Sizes(size, np.maximum(units - 1, 0.0), n, _gain(covariance, together, size, rate))
+
+
+def _units_with(entries: Entries, kind: NDArray[np.bool_], groups: int) -> Floats:
+    """Units of each group that hold rows of a kind."""
+    pairs = np.unique(np.stack([entries.unit[kind], entries.group[kind]]), axis=1)
+    return np.bincount(pairs[1], minlength=groups).astype(float)
 
 
 def _gain(covariance: Floats, together: Floats, size: Floats, rate: Floats) -> Floats | None:
@@ -142,5 +165,6 @@ def _gain(covariance: Floats, together: Floats, size: Floats, rate: Floats) -> F
     paired = apart - 2 * covariance + pseudo
     usable = (shared > 0) & (apart > 0) & (paired > 0)
     gain = np.where(usable, apart / np.where(usable, paired, 1.0), 1.0)
+    gain = np.where(covariance > 0, np.maximum(gain, 1.0), gain)  # to ignore what helps is safe
     np.fill_diagonal(gain, 1.0)
     return gain

@@ -132,15 +132,18 @@ def shares(counted: Counted, rate: Rate, label: str | None, name: str, link: Lin
     share = np.where(n > 0, events / np.maximum(n, 1), np.nan)
     sizes = effective.independent(n)
     if not counted.is_independent:
-        share, sizes = _effective(counted, rate, label, n)
+        share, sizes = _effective(counted, rate, label, (events, n - events))
     value = link.of(share)
     value = np.where(np.isinf(value), np.nan, value)
     judged = counted.judged(rate.basis, label)
     return Shares(name, counted.names, counted.rows, judged, events, n, value, share, sizes, link)
 
 
-def _effective(counted: Counted, rate: Rate, label: str | None, n: Ints) -> tuple[Floats, Sizes]:
+def _effective(
+    counted: Counted, rate: Rate, label: str | None, counts: tuple[Ints, Ints]
+) -> tuple[Floats, Sizes]:
     """Shares and sizes where rows are weighted or come in units."""
+    n = counts[0] + counts[1]
     weights = counted.weights if counted.weights is not None else counted.counts.astype(float)
     cells = tally(weights, counted.labels, label)
     events, total = rate.numerator(cells).astype(float), rate.denominator(cells).astype(float)
@@ -151,7 +154,7 @@ def _effective(counted: Counted, rate: Rate, label: str | None, n: Ints) -> tupl
     squared = tally(squares, counted.labels, label)
     event, all_ = rate.numerator(squared).astype(float), rate.denominator(squared).astype(float)
     known = np.where(np.isnan(share), 0.0, share)
-    return share, effective.weighted(known, n, (events, total - events), (event, all_ - event))
+    return share, effective.weighted(known, counts, (events, total - events), (event, all_ - event))
 
 
 def _entries(counted: Counted, rate: Rate, label: str | None) -> Entries:
