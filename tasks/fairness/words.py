@@ -15,12 +15,16 @@ SHORT = {
     "fdr": "false discovery rate",
     "for": "false omission rate",
     "f1": "F1",
+    "auc": "AUC",
 }
 
 
 def words(name: str) -> str:
     """A metric's or a rate's name in words."""
     rate, space, label = name.partition(" ")  # "tpr (b)": of class b against the rest
+    stem, _, kind = rate.rpartition("_")
+    if stem in SHORT:
+        return f"{SHORT[stem]} {kind}"
     return SHORT.get(rate, rate.replace("_", " ")) + space + label
 
 
@@ -43,6 +47,6 @@ def decided_by(one: Judged) -> str:
     rates = {(each.rate_name, each.group): each for each in one.groups}
     shown = [
         f"{group} {number(rates[rate, group].rate)}" if (rate, group) in rates else group
-        for group in (high, low)
+        for group in dict.fromkeys((high, low))  # one group alone, of a minimum or a maximum
     ]
     return f"{words(rate)}: {' against '.join(shown)}, n={one.n:,}"
