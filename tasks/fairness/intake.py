@@ -14,6 +14,7 @@ from tasks.fairness.columns import UNKNOWN, Codes, encode, natural_order
 from tasks.fairness.counting import arrange, cell_of_each_row, count, places, weigh
 from tasks.fairness.metrics import RATES
 from tasks.fairness.scores import ScoreBins, binned, uniform_edges
+from tasks.fairness.spelling import name_of
 from tasks.fairness.units import entries_of
 
 Ints = NDArray[np.int64]
@@ -173,7 +174,7 @@ def settled_classes(found: Sequence[str], labels: Sequence[Any] | None) -> tuple
     if seen & {"False", "True"} and seen & {"0", "1"}:
         raise ValueError("truth and prediction are spelled alike, found both 0/1 and True/False")
     if labels is not None:
-        classes = tuple(str(label) for label in labels)
+        classes = tuple(name_of(label) for label in labels)
         if strange := sorted(seen - set(classes)):
             raise ValueError(f"classes {list(classes)} are expected, found also {strange}")
         return classes
@@ -190,9 +191,9 @@ def settled_positive(classes: tuple[str, ...], positive: Any) -> str | None:
         ValueError: for another than the classes, or two classes that do not say which it is.
     """
     if positive is not None:
-        if str(positive) not in classes:
+        if (name := name_of(positive)) not in classes:
             raise ValueError(f"positive {positive!r} is none of the classes {list(classes)}")
-        return str(positive)
+        return name
     if classes in {("0", "1"), ("False", "True")}:
         return classes[1]
     if len(classes) == 2:

@@ -63,6 +63,11 @@ def _from_objects(name: str, array: NDArray[Any]) -> pl.Series:
     return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
 
 
+def name_of(value: Any) -> str:
+    """The name of one value, as `spelled` gives it."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def spelled(values: pl.Series) -> pl.Series:
     """Names of values: booleans are "True" and "False", whole numbers have no point, "" is missing."""
     if values.dtype == pl.Boolean:

@@ -155,6 +155,12 @@ def test_groups_of_every_type_are_named_and_missing_ones_are_a_level(
     assert Cube.from_arrays([0, 1, 1], [1, 1, 0], {"g": values}).axes == {"g": levels}
 
 
+def test_classes_may_be_given_as_the_numbers_they_are() -> None:
+    plain = Cube.from_arrays([0, 1], [1, 1], {"g": ["a", "b"]})
+    given_ = Cube.from_arrays([0.0, 1.0], [1.0, 1.0], {"g": ["a", "b"]}, labels=[0.0, 1.0], positive=1.0)
+    assert given_ == plain
+
+
 def test_categories_far_apart_in_the_common_pool_count_right() -> None:
     pool = pl.Series([f"other {i}" for i in range(3_000)]).cast(pl.Categorical)
     names = ["zeta", "alpha", "zeta", "alpha"]
