@@ -16,6 +16,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.fairness import bounds
 from tasks.fairness.counted import Counted
 from tasks.fairness.scales import Scale
 from tasks.fairness.scored import Auc, Histograms, auc
@@ -61,9 +62,11 @@ class Areas(Auc):
         return self.areas[0]
 
     def worst_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - always the same
-        """Upper limits of the areas."""
+        """Upper limits of the areas, which are at least the differences in AUC with limits of their own."""
         area, _bias, spread = self.areas
-        return np.asarray(np.minimum(area + self._steps(level) * spread + self._hidden, 1.0))
+        apart = bounds.difference_upper(*self.limits(level))
+        shown = np.maximum(area + self._steps(level) * spread + self._hidden, np.maximum(apart, apart.T))
+        return np.asarray(np.minimum(shown, 1.0))
 
     def best_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - always the same
         """Lower limits of the areas."""

@@ -5,8 +5,9 @@ import pytest
 from scipy.stats import beta, binom
 
 from tasks.fairness import bounds
-from tasks.fairness.boundaries import Line, score
+from tasks.fairness.boundaries import Curve, Line, score
 from tasks.fairness.exact import rejects
+from tasks.fairness.links import F1, ODDS, Link
 
 LINES = [Line(1, 0.1), Line(1, -0.1), Line(1, 0.05), Line(1.25, 0), Line(0.8, 0), Line(1, 0.2)]
 
@@ -153,3 +154,40 @@ def test_no_size_is_too_large(n: int) -> None:
     low = int(0.2 * n)
     assert rejects(int((0.25 - 2.2 * error) * n), n, low, n, line, 0.05)
     assert not rejects(int((0.25 - 1.3 * error) * n), n, low, n, line, 0.05)
+
+
+CURVES = [
+    (Curve(F1, 1, 0.1, 0.05), 0.05),
+    (Curve(F1, 1, -0.1, 0.0005), 0.0005),
+    (Curve(F1, 1.25, 0, 0.05), 0.05),
+    (Curve(ODDS, 1, 0.1, 0.05), 0.05),
+    (Curve(ODDS, 1, -0.1, 0.0005), 0.0005),  # where an infinite ratio, ordered last, once cost 1.03 alpha
+    (Curve(ODDS, 0.8, 0, 0.0005), 0.0005),
+]
+
+
+@pytest.mark.parametrize(
+    ("curve", "alpha"), CURVES, ids=[f"{c.slope} f(p) + {c.intercept}" for c, _ in CURVES]
+)
+@pytest.mark.parametrize(("n1", "n2"), [(20, 60), (60, 60)])
+def test_worst_error_of_functions_of_a_rate(curve: Curve, alpha: float, n1: int, n2: int) -> None:
+    """F1 and FN / FP: the exact test alone, over all outcomes and rates on the curve."""
+    p2 = np.concatenate([np.linspace(1e-5, 1 - 1e-5, 200), np.geomspace(1e-5, 1e-2, 30)])
+    p1 = curve.at(p2)
+    p1, p2 = p1[p1 < 1], p2[p1 < 1]
+    total, y = np.zeros(len(p2)), 0
+    for x in range(n1 + 1):
+        while y <= n2 and not rejects(x, n1, y, n2, curve, alpha):
+            y += 1
+        if y > n2:
+            break
+        total += binom.pmf(x, n1, p1) * binom.sf(y - 1, n2, p2)
+    assert 0.5 * alpha < total.max() <= alpha
+
+
+@pytest.mark.parametrize("link", [F1, ODDS], ids=["f1", "odds"])
+def test_links_and_their_inverses(link: Link) -> None:
+    p = np.linspace(0, 0.99, 34)
+    np.testing.assert_allclose(link.back(link.of(p)), p, atol=1e-12)
+    assert float(link.back(link.of(1.0))) == 1.0
+    assert (np.diff(link.of(p)) > 0).all()
