@@ -5,10 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from infra.settings import Settings
 from tasks.errors import SourceError
 from tasks.evidence.records import Dataset, FileRef
 from tasks.plan import Plan, read_locked
+from tasks.plan.loosened import Loosened, loosened
 from tasks.register.client import Connection
 from tasks.register.registry import champion
 
@@ -36,3 +39,22 @@ def champion_training_part(
         return fetch_parts(earlier, folder, settings.mirror).train.file
     except SourceError:
         return None
+
+
+def loosened_since_champion(plan: Plan, connection: Connection) -> Loosened:
+    """What the plan's judgement asks less strictly than the one that the champion was judged by."""
+    present = champion(connection, plan.name)
+    if present is None:
+        return Loosened(since="", sentences=())
+    if present.tags.get("assay.judgement") == plan.digests["judgement"]:
+        return Loosened(since=str(present), sentences=())
+    from tasks.register.verify import download_dossier  # noqa: PLC0415 - as above
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = download_dossier(connection, present.run_id, Path(scratch))
+        try:
+            before = read_locked(folder)
+        except ValidationError:
+            sentence = "its plan is of another version of Assay and can't be compared: compare by hand"
+            return Loosened(since=str(present), sentences=(sentence,))
+    return Loosened(since=str(present), sentences=loosened(before.judgement, plan.judgement))

@@ -17,6 +17,7 @@ from infra.settings import settings
 from tasks.errors import PlanError
 from tasks.fairness.verdict import Verdicts
 from tasks.register.client import connect
+from tasks.register.ledger import ledger_problems
 from tasks.register.registry import resolve
 from tasks.register.verify import download_dossier, registered_problems
 from tasks.replay.again import train_again
@@ -37,7 +38,9 @@ def replay(target: str, retrain: bool = False) -> State[Outcome]:  # noqa: FBT00
         under_replay = Replay.open(dossier.folder)
         plan = under_replay.plan
         if dossier.problems is not None:
-            under_replay.note("registry", dossier.problems, "version, head and registered files agree")
+            under_replay.note(
+                "registry", dossier.problems, "version, head, registered files and ledger agree"
+            )
         if not under_replay.reached("verdicts"):
             return ended(_ended_early(under_replay))
         raw = settings().data / plan.name / "raw"
@@ -72,7 +75,8 @@ def _found(target: str) -> Iterator[_Found]:
     version = resolve(connection, model, ref)
     with tempfile.TemporaryDirectory(prefix="assay-dossier-") as scratch:
         folder = download_dossier(connection, version.run_id, Path(scratch))
-        yield _Found(folder, registered_problems(connection, version, folder, Path(scratch) / "registered"))
+        problems = registered_problems(connection, version, folder, Path(scratch) / "registered")
+        yield _Found(folder, [*problems, *ledger_problems(connection, model, folder)])
 
 
 def _ended_early(found: Replay) -> Outcome:

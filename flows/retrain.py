@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.champion import champion_training_part
+from flows.champion import champion_training_part, loosened_since_champion
 from flows.outcome import Outcome
 from flows.run import crashed_without_mlflow, open_run
 from flows.states import ended
@@ -20,7 +20,7 @@ from tasks.fairness.task import judge_cube
 from tasks.ingest.task import pin
 from tasks.plan import load_plan, lock
 from tasks.register.client import connect
-from tasks.register.task import register
+from tasks.register.task import register, spend
 from tasks.represent.task import represent
 from tasks.train.task import train
 from tasks.validate.task import validate
@@ -49,10 +49,12 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         run.require("validation", validate(dataset, wanted, folder))
         earlier = champion_training_part(wanted, dataset, connection, environment)
         sample = run.require("representativeness", represent(dataset, wanted, here, folder, earlier))
-        run.add_costly("freeze", *train(dataset, sample.raked, wanted, folder, run.checkpoints))
+        frozen = run.add_costly("freeze", *train(dataset, sample.raked, wanted, folder, run.checkpoints))
+        allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
         verdicts = run.require(
-            "verdicts", judge_cube(folder / CUBE, folder / TRAINING_CUBE, wanted.judgement)
+            "verdicts", judge_cube(folder / CUBE, folder / TRAINING_CUBE, wanted.judgement, allowance)
         )
+        run.add("loosened", loosened_since_champion(wanted, connection))
         run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
     return ended(run.outcome)

@@ -5,6 +5,20 @@ from pathlib import Path
 
 import pytest
 
+ALONE = ("test_adult.py", "test_turns.py")
+"""Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests, and all of tests/flows, in one of the processes of ``pytest -n``.
+
+    They share a server and a run that are made once a process. The longest come first.
+    """
+    for item in items:
+        shares = "flows" in item.path.parts and item.path.name not in ALONE
+        item.add_marker(pytest.mark.xdist_group("flows" if shares else str(item.path)))
+    items.sort(key=lambda item: ("flows" not in item.path.parts, "infra" not in item.path.parts))
+
 
 def missing(reason: str) -> None:
     """Skip a test whose data, server or browser is absent; fail it where everything is required.

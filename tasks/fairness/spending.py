@@ -17,8 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.evidence.records import Record
+from tasks.fairness.allowance import Allowance, Line
+from tasks.fairness.cube import Cube
+from tasks.fairness.gate import judge
 from tasks.fairness.verdict import Judged, Verdict
+from tasks.plan.judgement import Judgement
 
 Rows = NDArray[np.uint64]
 
@@ -26,56 +29,6 @@ SAME_SET = 0.5
 """Test parts that share this much of their rows are one set, and draw on one budget."""
 ROUNDING = 1e-9
 """Twenty shares of 1/20 are one whole, whatever the last bit says."""
-
-
-class Line(Record):
-    """One judgement that was made.
-
-    Attributes:
-        budget: which set of rows it was made on, from 0.
-        weights: digest of the frozen model.
-        judgement: digest of the plan's judgement.
-        share: of alpha that it spent, 1 / max_judgements.
-        run: the MLflow run that made it.
-        at: when, UTC.
-    """
-
-    budget: int
-    weights: str
-    judgement: str
-    share: float
-    run: str
-    at: str
-
-
-class Allowance(Record):
-    """What one judgement may spend; filed before the test part is opened.
-
-    Attributes:
-        alpha: the level in force: the plan's alpha / max_judgements.
-        number: this judgement's place among those made on this set of rows, from 1.
-        max_judgements: how many the set is to serve.
-        rows: distinct test rows.
-        judged_before: how many of them served an earlier judgement.
-        problem: why no verdict may be given, or "".
-    """
-
-    alpha: float
-    number: int
-    max_judgements: int
-    rows: int
-    judged_before: int
-    problem: str = ""
-
-    @property
-    def summary(self) -> str:
-        """In words."""
-        if self.problem:
-            return self.problem
-        return (
-            f"judgement {self.number} of at most {self.max_judgements} on these test rows, "
-            f"at level {self.alpha:g}"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +73,6 @@ class Ledger:
             number=number,
             max_judgements=maximum,
             rows=len(rows),
-            judged_before=int(np.isin(rows, known, assume_unique=True).sum()),
         )
         if number <= len(before):
             return self, allowed
@@ -139,10 +91,26 @@ class Ledger:
 
 
 def _used_up(made: int, maximum: int) -> str:
+    plural = "" if made == 1 else "s"
     return (
-        f"test set used up: {made} judgements were made on these rows, and the plan's max_judgements is "
-        f"{maximum}; at least half of the test rows must be ones never judged before"
+        f"test set used up: {made} judgement{plural} made on these rows, and the plan's max_judgements is "
+        f"{maximum}; more than half of the test rows must be ones never judged before"
     )
+
+
+def judge_within(
+    cube: Cube, training: Cube, judgement: Judgement, allowance: Allowance
+) -> tuple[Judged, ...]:
+    """Judge a plan's limits at the level that was allowed; without an allowance nothing is shown.
+
+    Args:
+        cube: the test part.
+        training: counts of the training part, which settle who is judged.
+        judgement: the limits and the policy for small groups.
+        allowance: drawn before the test part was opened.
+    """
+    judged = judge(cube, judgement.limits, allowance.alpha, judgement.too_small, training)
+    return withheld(judged, allowance.problem) if allowance.problem else tuple(judged)
 
 
 def withheld(judged: Sequence[Judged], problem: str) -> tuple[Judged, ...]:

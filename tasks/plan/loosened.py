@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.evidence.records import Record
 from tasks.plan.judgement import Judgement, Limit
+
+
+class Loosened(Record):
+    """What the judgement in force asks less strictly than the champion's.
+
+    Attributes:
+        since: the champion compared with, "" when there is none.
+        sentences: each difference; empty when there is none.
+    """
+
+    since: str
+    sentences: tuple[str, ...]
 
 
 def loosened(before: Judgement, now: Judgement) -> tuple[str, ...]:

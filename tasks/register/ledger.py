@@ -22,7 +22,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from tasks.evidence.digest import write_atomically
-from tasks.fairness.spending import Allowance, Ledger, Line, Rows
+from tasks.evidence.dossier import body_of, read_chain
+from tasks.fairness.allowance import Allowance, Line
+from tasks.fairness.spending import Ledger, Rows
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.runs import NOTE, fitting
@@ -79,8 +81,18 @@ def spend(connection: Connection, plan: Plan, run_id: str, rows: Sequence[str], 
     return allowance
 
 
-def ledger_problems(connection: Connection, model: str, weights: str, judgement: str) -> list[str]:
-    """Whether a judgement stands in the ledger: one sentence if not."""
+def ledger_problems(connection: Connection, model: str, dossier: Path) -> list[str]:
+    """Whether the judgement of a dossier stands in the ledger: one sentence if not.
+
+    A judgement from which verdicts were withheld spent nothing, and does not stand there.
+    """
+    entries = list(read_chain(dossier))
+    if body_of(entries, "spending")["problem"]:
+        return []
+    weights, judgement = (
+        body_of(entries, "freeze")["digest"],
+        body_of(entries, "plan")["digests"]["judgement"],
+    )
     with connection.doing(f"read the ledger of {model!r}'s test set") as client:
         found = _read(client, model)
     if found.problem:

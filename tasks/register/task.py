@@ -9,11 +9,22 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.records import Dataset
+from tasks.fairness.allowance import Allowance
 from tasks.fairness.verdict import Verdicts
 from tasks.plan import Plan
 from tasks.register import register as room
 from tasks.register.records import Registration
 from tasks.register.register import Filing
+
+
+@task(name="draw on the test set's ledger", cache_policy=NO_CACHE)
+def spend(filing: Filing, plan: Plan, dataset: Dataset, weights: str) -> Allowance:
+    """Draw one judgement of the frozen ``weights``; see :func:`tasks.register.ledger.spend`."""
+    from tasks.ingest.parts import read_part  # noqa: PLC0415 - as below
+    from tasks.register import ledger  # noqa: PLC0415
+
+    rows = read_part(dataset, "test", plan.judgement)["row_digest"].to_list()
+    return ledger.spend(filing.connection, plan, filing.run_id, rows, weights)
 
 
 @task(name="register", cache_policy=NO_CACHE)

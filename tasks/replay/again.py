@@ -18,7 +18,7 @@ from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.environment import ROOT, describe_environment
 from tasks.evidence.records import Dataset
-from tasks.fairness.gate import judge
+from tasks.fairness.spending import judge_within
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
@@ -141,7 +141,7 @@ def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple
     described = kind.describe(frame, judgement)
     cube = count_predictions(predictions, described, judgement, predictor.rule.score_edges)
     training = count_labels(kind.describe(read_part(dataset, "train", judgement), judgement), judgement)
-    judged = judge(cube, judgement.limits, judgement.alpha, judgement.too_small, training)
+    judged = judge_within(cube, training, judgement, replay.allowance())
     problems = [
         f"verdict of {one.metric} by {one.attribute}: {old['verdict']} on record, {one.verdict} trained again"
         for one, old in zip(judged, replay.body("verdicts")["judged"], strict=True)

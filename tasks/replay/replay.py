@@ -17,8 +17,9 @@ from tasks.evaluate.predictions import read_predictions
 from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
 from tasks.evidence.records import Dataset
+from tasks.fairness.allowance import Allowance
 from tasks.fairness.cube import Cube
-from tasks.fairness.gate import judge
+from tasks.fairness.spending import judge_within
 from tasks.fairness.verdict import Judged, Verdict, Verdicts
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.parts import read_part
@@ -124,6 +125,7 @@ class Replay:
         )
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
+        self.note("spending", self._allowance_problems(), self.allowance().summary)
         judged = self._judge(cube, training)
         self._compare_ending(Verdicts(judged=judged).verdict)
         return judged
@@ -147,12 +149,24 @@ class Replay:
         self.note("data", problems, f"{len(dataset.sources)} sources and both parts have their SHA-256")
 
     def _judge(self, cube: Cube, training: Cube) -> tuple[Judged, ...]:
-        judgement = self.plan.judgement
-        judged = tuple(judge(cube, judgement.limits, judgement.alpha, judgement.too_small, training))
+        judged = judge_within(cube, training, self.plan.judgement, self.allowance())
         rebuilt = [one.model_dump(mode="json") for one in judged]
         problems = changed_values(self.body("verdicts")["judged"], rebuilt)
         self.note("verdicts", problems, f"{len(judged)} limits judged again")
         return judged
+
+    def allowance(self) -> Allowance:
+        """What the ledger allowed before the test part was opened."""
+        return Allowance.model_validate(self.body("spending"))
+
+    def _allowance_problems(self) -> list[str]:
+        """The level in force follows from the plan."""
+        test_set, allowed = self.plan.judgement.test_set, self.allowance()
+        level = self.plan.judgement.alpha / test_set.max_judgements
+        if (allowed.alpha, allowed.max_judgements) == (level, test_set.max_judgements):
+            return []
+        recorded = f"level {allowed.alpha:g} of {allowed.max_judgements} judgements on record"
+        return [f"{recorded}, {level:g} of {test_set.max_judgements} by the plan"]
 
     def _plan_problems(self) -> list[str]:
         recorded = self.body("plan")["digests"]

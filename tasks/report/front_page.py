@@ -40,6 +40,18 @@ TEMPLATE = """\
 {% endfor %}
 
 {% endif %}
+{% if allowance %}
+*{{ (allowance.summary[0] | upper ~ allowance.summary[1:]) | cell }}.*
+
+{% endif %}
+{% if loosened and loosened.sentences %}
+## Less strict than {{ loosened.since | cell }}
+
+{% for line in loosened.sentences %}
+- {{ line | cell }}
+{% endfor %}
+
+{% endif %}
 {% if performance %}
 ## Performance on the test part
 
@@ -131,6 +143,8 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
         performance=opened.performance if opened else (),
         required={each.metric: each.minimum for each in plan.judgement.performance},
         registration=registration,
+        allowance=records.get("spending"),
+        loosened=records.get("loosened"),
         sample=sample,
         drifted=[column.column for column in sample.drift if column.drifted] if sample else [],
         unjudged=_unjudged(judged),

@@ -68,7 +68,7 @@ class Assay:
         assert self.warm.stdout is not None
         self.warm.stdin.write(json.dumps(request) + "\n")
         self.warm.stdin.flush()
-        answer = json.loads(self.warm.stdout.readline())
+        answer = json.loads(self.warm.stdout.readline() or _ended(self.warm))
         return Done(answer["code"], output.read_text(), errors.read_text())
 
     def script(self, folder: Path, *arguments: str, **environment: str) -> Done:
@@ -156,10 +156,11 @@ class Workspace:
         return [sorted(self.query(f"select * from {table}")) for table in (*tables, "model_version_tags")]  # noqa: S608
 
     def runs(self) -> list[tuple[str, str]]:
-        """Status and ending of each run, oldest first; the ending is "" while there is none."""
+        """Status and ending of each retraining run, oldest first; the ending is "" while there is none."""
         return self.query(
             "select status, coalesce((select value from tags where tags.run_uuid = runs.run_uuid "
-            "and key = 'assay.ending'), '') from runs order by start_time"
+            "and key = 'assay.ending'), '') from runs where run_uuid not in "
+            "(select run_uuid from tags where key = 'assay.ledger') order by start_time"
         )
 
     def copy_to(self, top: Path) -> Workspace:
@@ -212,10 +213,15 @@ def assay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assay]:
         env={**kept, "PYTHONPATH": str(ROOT)},
     ) as warm:
         assert warm.stdout is not None
-        yield Assay(warm, json.loads(warm.stdout.readline())["api"], kept, home)
+        yield Assay(warm, json.loads(warm.stdout.readline() or _ended(warm))["api"], kept, home)
         assert warm.stdin is not None
         warm.stdin.close()
         assert warm.wait(timeout=20) == 0
+
+
+def _ended(warm: subprocess.Popen[str]) -> str:
+    """Say that the process is gone; its traceback is on standard error."""
+    pytest.fail(f"{warm.args} ended by itself with exit code {warm.wait(timeout=20)}: see its traceback")
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,10 @@ REGISTERED_STEPS = [
     "validation",
     "representativeness",
     "freeze",
+    "spending",
     "opening",
     "verdicts",
+    "loosened",
     "registration",
     "ending",
 ]
@@ -49,7 +51,7 @@ def test_registered_by_the_console_script(first_run: tuple[Workspace, Done]) -> 
     assert workspace.runs() == [("FINISHED", "Registered")]
     assert steps(dossier) == REGISTERED_STEPS
     tags = dict(workspace.query("select key, value from model_version_tags"))
-    assert tags["assay.dossier_head"] == digest_file(dossier / "records" / "09-ending.json")
+    assert tags["assay.dossier_head"] == digest_file(dossier / "records" / "11-ending.json")
     assert {"assay.judgement", "assay.recipe", "assay.operations", "assay.code", "assay.data"} < set(tags)
 
 
@@ -92,7 +94,7 @@ def test_second_call_is_unchanged_and_leaves_nothing(workspace: Workspace, assay
 
 def test_forced_run_gives_the_same_evidence_and_takes_over(succeeded: Workspace) -> None:
     first, second, _ = succeeded.dossiers()
-    same = REGISTERED_STEPS[: REGISTERED_STEPS.index("registration")]
+    same = REGISTERED_STEPS[: REGISTERED_STEPS.index("loosened")]
     for name in [f"{index:02d}-{step}.json" for index, step in enumerate(same)]:
         one, other = ((dossier / "records" / name).read_bytes() for dossier in (first, second))
         assert one == other, name
@@ -171,6 +173,32 @@ def test_undecided_has_a_version_without_alias(workspace: Workspace, assay: Assa
     assert "the verdict of tiny@2 is INCONCLUSIVE" in replayed.lines
 
 
+def test_each_judgement_of_the_test_set_is_counted_and_the_same_one_once(succeeded: Workspace) -> None:
+    spent = [body(dossier, "spending") for dossier in succeeded.dossiers()]
+    assert [one["number"] for one in spent] == [1, 1, 2]
+    assert {(one["alpha"], one["max_judgements"], one["rows"]) for one in spent} == {(0.0025, 20, 2500)}
+    verdicts = [body(dossier, "verdicts")["judged"][0] for dossier in succeeded.dossiers()]
+    assert {one["alpha"] for one in verdicts} == {0.0025}
+
+
+def test_a_used_up_test_set_gives_no_verdict_and_a_looser_judgement_is_told(
+    workspace: Workspace, assay: Assay
+) -> None:
+    workspace.judgement(test_set={"max_judgements": 1})
+    done = assay(workspace.top, "retrain", "tiny")
+    assert done.code == 4, done
+    assert "test set used up: 1 judgement" in done.output
+    assert workspace.aliases() == {"champion": 1}
+    dossier = workspace.dossiers()[-1]
+    assert {one["verdict"] for one in body(dossier, "verdicts")["judged"]} == {"INCONCLUSIVE"}
+    pages = workspace.query("select value from tags where key = 'mlflow.note.content'")
+    (page,) = [text for (text,) in pages if "Undecided: tiny version 2" in text]
+    assert "## Less strict than tiny version 1" in page
+    assert "max_judgements is 1, it was 20" in page
+    replayed = assay(workspace.top, "replay", "tiny@2")
+    assert replayed.code == 4, replayed
+
+
 def test_refused_by_a_gate_has_run_and_dossier_but_no_version(workspace: Workspace, assay: Assay) -> None:
     before = workspace.registry()
     workspace.judgement(
@@ -187,7 +215,7 @@ def test_refused_by_a_gate_has_run_and_dossier_but_no_version(workspace: Workspa
     assert workspace.registry() == before
     assert workspace.runs()[-1] == ("FINISHED", "Refused")
     dossier = workspace.dossiers()[-1]
-    assert steps(dossier) == [*REGISTERED_STEPS[:8], "ending"]
+    assert steps(dossier) == [*REGISTERED_STEPS[:9], "ending"]
     replayed = assay(workspace.top, "replay", str(dossier.relative_to(workspace.top)))
     assert replayed.code == 3, replayed
     assert "Every number rebuilt" in replayed.lines

@@ -140,7 +140,7 @@ def remove_predictions(folder: Path) -> None:
 
 
 def change_record(folder: Path) -> None:
-    edit(folder / "records" / "07-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
+    edit(folder / "records" / "08-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
 
 
 def remove_record(folder: Path) -> None:
@@ -148,7 +148,7 @@ def remove_record(folder: Path) -> None:
 
 
 def add_record(folder: Path) -> None:
-    shutil.copy(folder / "records" / "09-ending.json", folder / "records" / "10-ending.json")
+    shutil.copy(folder / "records" / "11-ending.json", folder / "records" / "12-ending.json")
 
 
 TAMPERED = {
@@ -162,9 +162,9 @@ TAMPERED = {
     ),
     "removed predictions": (
         remove_predictions,
-        ["predictions.csv: named by record 06-opening.json and missing"],
+        ["predictions.csv: named by record 07-opening.json and missing"],
     ),
-    "record": (change_record, ["08-registration.json: it names ", "record 07 or this one was changed"]),
+    "record": (change_record, ["09-loosened.json: it names ", "record 08 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),
     "added record": (add_record, ["10-ending.json: record 10 is expected here"]),
 }

@@ -28,7 +28,13 @@ IMPORTED = (
     "flows.replay",
     "flows.retrain",
     "flows.rollback",
+    "tasks.evaluate.predict",
+    "tasks.fairness.spending",
+    "tasks.ingest.pin",
+    "tasks.register.ledger",
+    "tasks.report.figures",
     "tasks.represent.drift",
+    "tasks.train.part",
 )
 
 

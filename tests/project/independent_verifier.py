@@ -49,8 +49,8 @@ VOUCHED = {
     "freeze": {"model/weights.safetensors", "model/model.json"},
     "opening": {"predictions.csv", "cube.json"},
 }
-ORDER = ["plan", "environment", "data", "validation", "representativeness", "freeze", "opening", "verdicts"]
-ORDER += ["registration", "ending"]
+ORDER = ["plan", "environment", "data", "validation", "representativeness", "freeze", "spending", "opening"]
+ORDER += ["verdicts", "loosened", "registration", "ending"]
 EQUAL = 1e-9  # two computations of one float
 TIE = 1e-7  # outcomes this near the observed statistic count as ties
 
@@ -158,7 +158,12 @@ def check_order(records: list[dict[str, Any]], checks: Checks) -> None:
     checks.same("the last step", steps[-1], "ending")
     repeated = [step for step in set(steps) - {"ending"} if steps.count(step) > 1]
     checks.none("every step but the ending is there once", repeated)
-    for first, second in (("freeze", "opening"), ("opening", "verdicts"), ("verdicts", "registration")):
+    for first, second in (
+        ("freeze", "spending"),
+        ("spending", "opening"),
+        ("opening", "verdicts"),
+        ("verdicts", "registration"),
+    ):
         if second in steps:
             before = first in steps[: steps.index(second)]
             checks.none(f"{first} precedes {second}", "" if before else f"found {steps}")
@@ -636,15 +641,21 @@ def check_unrecomputed(
 
 
 def check_verdicts(
-    body: dict[str, Any], plan: dict[str, Any], cube: Cube, training: Cube, checks: Checks
+    bodies: dict[str, Any], plan: dict[str, Any], cube: Cube, training: Cube, checks: Checks
 ) -> list[str]:
     """Every limit of the plan; returns the verdicts reached here."""
-    judgement, records = plan["judgement"], body["judged"]
-    limits = judgement["limits"]
+    judgement, records = plan["judgement"], bodies["verdicts"]["judged"]
+    limits, allowed = judgement["limits"], bodies["spending"]
+    share = judgement["alpha"] / judgement["test_set"]["max_judgements"]
+    checks.same("the level in force is the plan's alpha over its max_judgements", allowed["alpha"], share)
     planned = [[limit["metric"], limit["attribute"]] for limit in limits]
     found = [[record["metric"], record["attribute"]] for record in records]
     checks.same("one verdict a limit, in the plan's order", found, planned)
     if found != planned:
+        return ["INCONCLUSIVE"]
+    if allowed["problem"]:
+        given = sorted({record["verdict"] for record in records})
+        checks.same("no verdict where the ledger allowed none", given, ["INCONCLUSIVE"])
         return ["INCONCLUSIVE"]
     counted = [
         regroup(cube, training, limit, judgement["too_small"]) if recomputed(limit, cube) else None
@@ -653,7 +664,7 @@ def check_verdicts(
     comparisons = max(1, sum(map(comparisons_in, limits, records, counted)))
     verdicts = []
     for found_here, record, limit in zip(counted, records, limits, strict=True):
-        head = (limit["metric"], limit["attribute"], limit["limit"], judgement["alpha"], comparisons)
+        head = (limit["metric"], limit["attribute"], limit["limit"], allowed["alpha"], comparisons)
         if found_here is None:
             verdicts.append(check_unrecomputed(record, head, checks))
         else:
@@ -689,7 +700,7 @@ def verify(folder: Path, checks: Checks) -> list[str]:
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)
-            verdicts = check_verdicts(bodies["verdicts"], plan, cube, training, checks)
+            verdicts = check_verdicts(bodies, plan, cube, training, checks)
     check_ending(bodies["ending"]["ending"], verdicts, checks)
     return verdicts
 

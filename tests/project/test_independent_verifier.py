@@ -20,6 +20,7 @@ from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
 from tasks.fairness import Cube, judge
+from tasks.fairness.allowance import Allowance
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import lock
 from tasks.plan.load import parse_plan, read_document
@@ -97,7 +98,7 @@ def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[An
             "columns": {"a": CATEGORY, "b": CATEGORY},
             "label": {"column": "y", "values": ["no", "yes"], "positive": "yes"},
         },
-        "test_set": {"fraction": 0.5},
+        "test_set": {"fraction": 0.5, "max_judgements": 1},
         "protected": {"a": {"column": "a"}, "b": {"column": "b"}},
         "expectations": {"minimum_rows": {"train": 1}},
         "performance": [{"metric": "accuracy", "minimum": 0.5}],
@@ -117,6 +118,7 @@ def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[An
     for name in ("weights.safetensors", "model.json"):
         (folder / "model" / name).write_text(name)
     dossier.add("freeze", Found())
+    dossier.add("spending", Allowance(alpha=judgement.alpha, number=1, max_judgements=1, rows=len(test)))
     ids = pl.int_range(len(test), eager=True)
     digests = pl.Series([f"{i:016x}" for i in range(len(test))])
     predictions = test.select("score", "prediction", row_id=ids, row_digest=digests)
@@ -288,7 +290,7 @@ def test_what_it_does_not_recompute_it_says_and_still_holds_to_its_bounds(
     assert verify([str(tmp_path / "run")]) == (UNDECIDED if "INCONCLUSIVE" in verdicts.summary else 0)
     printed = capsys.readouterr().out
     assert all(f"unchecked  {name} by a" in printed for name in names)
-    record = tmp_path / "run/records/05-verdicts.json"
+    record = tmp_path / "run/records/06-verdicts.json"
     edit_json(record, lambda one: one["body"]["judged"][0].update(verdict="FAIL"))
     forge(tmp_path / "run")
     assert any(
@@ -381,7 +383,7 @@ def a_limit(folder: Path) -> None:
 
 
 def a_record(folder: Path) -> None:
-    edit_json(folder / "records/04-opening.json", more_rows)
+    edit_json(folder / "records/05-opening.json", more_rows)
 
 
 def a_weight(folder: Path) -> None:
@@ -398,7 +400,7 @@ TAMPERED: list[tuple[Callable[[Path], None], str, str]] = [
     (a_limit, "file plan.json vouched for by plan", "limit, alpha and comparisons"),
     (a_prediction, "file predictions.csv vouched for by opening", "cube: predictions by class"),
     (a_row_less, "file predictions.csv vouched for by opening", "cube: total = lines of predictions.csv"),
-    (a_record, "record 05-verdicts.json follows the record before", "opening: rows"),
+    (a_record, "record 06-verdicts.json follows the record before", "opening: rows"),
 ]
 
 
@@ -439,12 +441,30 @@ def test_a_forged_verdict_and_ending_are_named(refused: Path, capsys: pytest.Cap
         for one in record["body"]["judged"]:
             one["verdict"] = "PASS"
 
-    edit_json(refused / "records/05-verdicts.json", all_pass)
-    edit(refused / "records/06-ending.json", "Refused", "Registered")
+    edit_json(refused / "records/06-verdicts.json", all_pass)
+    edit(refused / "records/07-ending.json", "Refused", "Registered")
     forge(refused)
     found = differences(refused, capsys)
     assert any("verdict FAIL: found 'PASS', expected 'FAIL'" in line for line in found)
     assert any("the ending Refused follows from the verdicts" in line for line in found)
+
+
+def test_a_level_that_does_not_follow_from_the_plan_is_named(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_json(registered / "records/04-spending.json", lambda one: one["body"].update(alpha=0.1))
+    forge(registered)
+    assert any("the level in force" in line for line in differences(registered, capsys))
+
+
+def test_a_verdict_where_the_ledger_allowed_none_is_named(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_json(registered / "records/04-spending.json", lambda one: one["body"].update(problem="used up"))
+    forge(registered)
+    found = differences(registered, capsys)
+    assert any("no verdict where the ledger allowed none" in line for line in found)
+    assert any("the ending Undecided follows" in line for line in found)
 
 
 def test_a_group_kept_from_judgement_against_the_plan_is_named(
@@ -454,7 +474,7 @@ def test_a_group_kept_from_judgement_against_the_plan_is_named(
         for group in (group for one in record["body"]["judged"] for group in one["groups"]):
             group["judged"] = group["group"] != "N"
 
-    edit_json(refused / "records/05-verdicts.json", hide)
+    edit_json(refused / "records/06-verdicts.json", hide)
     forge(refused)
     assert any("who is judged" in line for line in differences(refused, capsys))
 
@@ -462,19 +482,19 @@ def test_a_group_kept_from_judgement_against_the_plan_is_named(
 def test_an_opening_before_the_freeze_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = registered / "records"
     (records / "03-freeze.json").rename(records / "aside")
-    (records / "04-opening.json").rename(records / "03-opening.json")
-    (records / "aside").rename(records / "04-freeze.json")
-    edit(records / "03-opening.json", '"index": 4', '"index": 3')
-    edit(records / "04-freeze.json", '"index": 3', '"index": 4')
+    (records / "05-opening.json").rename(records / "03-opening.json")
+    (records / "aside").rename(records / "05-freeze.json")
+    edit(records / "03-opening.json", '"index": 5', '"index": 3')
+    edit(records / "05-freeze.json", '"index": 3', '"index": 5')
     forge(registered)
-    assert any("freeze precedes opening" in line for line in differences(registered, capsys))
+    assert any("freeze precedes spending" in line for line in differences(registered, capsys))
 
 
 def test_a_removed_record_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (registered / "records/03-freeze.json").unlink()
     found = differences(registered, capsys)
-    assert any("record 04-opening.json names its place" in line for line in found)
-    assert any("freeze precedes opening" in line for line in found)
+    assert any("record 05-opening.json names its place" in line for line in found)
+    assert any("freeze precedes spending" in line for line in found)
 
 
 def test_it_runs_alone_and_imports_nothing_of_ours(registered: Path) -> None:

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.evidence.dossier import Dossier
+from tasks.evidence.records import Record
+from tasks.fairness.allowance import Allowance
 from tasks.plan import Plan, load_plan
+from tasks.plan.locked import Locked
 from tasks.register.client import Connection
 from tasks.register.ledger import HEAD, TAG, ledger_problems, spend
 from tasks.register.registry import create_version
@@ -37,16 +41,35 @@ def test_judgements_are_counted_over_runs(connection: Connection, plan: Plan) ->
     third = spend(connection, plan, new_run(connection), ROWS, "c" * 64)
     assert [each.number for each in (first, second, again, third)] == [1, 2, 1, 3]
     assert first.alpha == plan.judgement.alpha / 2
-    assert second.judged_before == 1000
+    assert second.rows == 1000
     assert [each.problem for each in (first, second, again)] == ["", "", ""]
     assert "test set used up" in third.problem
 
 
-def test_a_judgement_is_found_in_the_ledger(connection: Connection, plan: Plan) -> None:
-    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
-    judgement = plan.digests["judgement"]
-    assert ledger_problems(connection, "adult", "a" * 64, judgement) == []
-    assert "no judgement of weights bbbb" in ledger_problems(connection, "adult", "b" * 64, judgement)[0]
+def dossier(folder: Path, plan: Plan, weights: str, allowance: Allowance) -> Path:
+    filed = Dossier(folder)
+    filed.add("plan", Locked(name="adult", digests=plan.digests, changes=()))
+    filed.add("freeze", Frozen(digest=weights))
+    filed.add("spending", allowance)
+    return folder
+
+
+class Frozen(Record):
+    """What the ledger asks of the record of training."""
+
+    digest: str
+
+
+def test_the_judgement_of_a_dossier_is_found_in_the_ledger(
+    connection: Connection, plan: Plan, tmp_path: Path
+) -> None:
+    allowance = spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    found = dossier(tmp_path / "a", plan, "a" * 64, allowance)
+    assert ledger_problems(connection, "adult", found) == []
+    other = dossier(tmp_path / "b", plan, "b" * 64, allowance)
+    assert "no judgement of weights bbbb" in ledger_problems(connection, "adult", other)[0]
+    withheld = allowance.model_copy(update={"problem": "test set used up"})
+    assert ledger_problems(connection, "adult", dossier(tmp_path / "c", plan, "c" * 64, withheld)) == []
 
 
 def test_people_can_read_it(connection: Connection, plan: Plan) -> None:
