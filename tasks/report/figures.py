@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from tasks.evaluate.records import Evaluated
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdicts
+from tasks.fairness.words import limit_of
 from tasks.report.curves import scores_by_group
 from tasks.report.style import BAND, BREACH, COLOURS, GREY, STYLE, canvas, save
 from tasks.represent.records import Ratio, Represented
@@ -108,7 +109,8 @@ def _log_limits(shown: Sequence[Ratio]) -> tuple[float, float]:
 def group_rates(judged: Sequence[Judged], attribute: str) -> Figure:
     """Each group's rates with 95% intervals, and the band as wide as the limit in which they must lie.
 
-    For a difference the band starts at the lowest judged rate; for a ratio it ends at the highest.
+    For a difference the band starts at the lowest judged rate, for a ratio it ends at the highest; a
+    minimum or maximum is one of its ends.
     """
     rates = _rates(judged, attribute)
     groups = list(dict.fromkeys(rate.group for of_name in rates.values() for rate in of_name))
@@ -160,15 +162,17 @@ def _limit(axes: Axes, limits: Sequence[Judged], rates: Sequence[GroupRate]) -> 
     values = [rate.rate for rate in rates if rate.judged and rate.rate is not None]
     if not values:
         return
-    lines = []
+    lowest, highest, lines = min(values), max(values), []
     for one in limits:
-        ratio = one.metric.endswith("_ratio")
-        low, high = (
-            (one.limit * max(values), max(values)) if ratio else (min(values), min(values) + one.limit)
-        )
-        axes.axvspan(low, high, color=BAND, alpha=0.6, zorder=0)
-        kind = f"≥ {one.limit:g}" if ratio else f"≤ {one.limit:g}"
-        lines.append(f"{one.metric.replace('_', ' ')} {kind}: {one.verdict}")
+        bands = {
+            "difference": (lowest, lowest + one.limit),
+            "ratio": (one.limit * highest, highest),
+            "minimum": (one.limit, max(one.limit, highest)),
+            "maximum": (min(one.limit, lowest), one.limit),
+        }
+        if (kind := one.metric.rpartition("_")[2]) in bands:  # others bound no group's own value
+            axes.axvspan(*bands[kind], color=BAND, alpha=0.6, zorder=0)
+        lines.append(f"{one.metric.replace('_', ' ')} {limit_of(one)}: {one.verdict}")
     axes.set_xlabel("\n".join(lines), fontsize=8)
 
 
