@@ -10,7 +10,7 @@ retrain: .venv/installed-pipeline ## retrain and judge a model: make retrain PLA
 	$(BIN)/assay retrain $(PLAN)
 
 test: .venv/installed-test ## run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: .venv/installed-test ## style, types and the walls between rooms
 	$(BIN)/ruff check .
@@ -27,24 +27,38 @@ ui: .venv/installed-pipeline ## MLflow and Prefect on loopback
 serve: .venv/installed-pipeline ## run the plans' schedules
 	$(BIN)/assay serve
 
-schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors
+schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and docs/metrics.md
 	$(BIN)/python -c "from pathlib import Path; from tasks.plan import write_schema; write_schema(Path('docs/plan.schema.json'))"
+	$(BIN)/python -m tasks.fairness.metrics_page
 
-# A stamp per extra: a second call installs nothing again unless the lock or the project changes.
-.venv/installed-%: pyproject.toml requirements.lock
+# A stamp per extra: a second call installs nothing again unless its lock or the project changes. The lock names
+# every package, so pip's resolver, which would take minutes, is left out; it is called only where `pip check`
+# misses something: the CUDA libraries that PyPI's torch asks for on some machines, and no lock for all can name.
+# An older pip takes twice as long over the index.
+.venv/installed-%: pyproject.toml requirements.lock requirements-pipeline.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed and was not found: set PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, .venv has another: remove .venv and set PYTHON=/path/to/python3.11"; exit 2; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[$(EXTRAS_$*)]'
+	$(PIP) pip==26.3
+	$(PIP) --no-deps --requirement $(LOCK_$*)
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check > /dev/null || $(PIP) --constraint requirements.lock --editable '.[$(EXTRAS_$*)]'
+	$(BIN)/python -m pip check
 	@touch $@
 
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 EXTRAS_pipeline := pipeline
 EXTRAS_test := pipeline,server,test
+LOCK_pipeline := requirements-pipeline.lock
+LOCK_test := requirements.lock
+
+COMPILE := $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-annotate --no-header --no-emit-index-url --constraint requirements.lock
 
 lock: .venv/installed-test ## resolve every dependency anew; uv is used for this alone
 	$(BIN)/python -m pip install --quiet uv==0.11.33
-	$(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11 --no-annotate --no-header --no-emit-index-url --constraint requirements.lock --output-file requirements.lock
-	sed -i 's/+cpu$$//' requirements.lock
+	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --extra pipeline --output-file requirements-pipeline.lock
+	sed -i 's/+cpu$$//' requirements.lock requirements-pipeline.lock
 
 clean: ## remove what runs and tools left behind, but not var/
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

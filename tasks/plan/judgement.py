@@ -216,7 +216,7 @@ class Population(Member):
     def _something_is_required(self) -> Population:
         if self.ratio_limits is None and self.effect_limits is None and self.raking is None:
             raise ValueError(
-                "give `ratio_limits`, `effect_limits` or `raking`: otherwise nothing is required of the sample"
+                "give `ratio_limits`, `effect_limits` or `raking`: else nothing is required of the sample"
             )
         if self.ratio_limits is not None and not 0 < self.ratio_limits[0] < 1 < self.ratio_limits[1]:
             raise ValueError(f"ratio_limits must lie on both sides of 1, found {list(self.ratio_limits)}")

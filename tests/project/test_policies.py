@@ -59,6 +59,11 @@ def test_every_dependency_is_pinned_in_the_lock_and_installed_as_pinned() -> Non
         assert version(name).partition("+")[0] == pins[name]
 
 
+def test_the_pipelines_lock_is_part_of_the_whole() -> None:
+    part = set((PROJECT / "requirements-pipeline.lock").read_text(encoding="utf-8").split())
+    assert part < {f"{name}=={pin}" for name, pin in lock().items()}
+
+
 def test_the_lock_names_no_registry_no_hash_and_no_local_build() -> None:
     text = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
     assert "://" not in text

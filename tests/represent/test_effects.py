@@ -145,5 +145,5 @@ def test_a_plan_with_effect_limits_refuses_what_is_not_shown(
 def test_limits_without_a_limit_are_no_plan(town: Callable[..., Judgement]) -> None:
     with pytest.raises(ValidationError, match="at least one of `cohen_w`"):
         town(raking=None, effect_limits={})
-    with pytest.raises(ValidationError, match="otherwise nothing is required"):
+    with pytest.raises(ValidationError, match="else nothing is required"):
         town(raking=None)
