@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ SMALLEST_LEVEL = 0.0005
 
 
 @dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(ABC):
     """One quantity by group.
 
     Attributes:
@@ -48,6 +49,7 @@ class Groups:
     n: Ints
     value: Floats
 
+    @abstractmethod
     def limits(self, level: float, *, certain: bool = False) -> Limits:
         """Values and one-sided limits of each group.
 
@@ -55,12 +57,11 @@ class Groups:
             level: one-sided.
             certain: limits that hold at any size, rather than those that MOVER combines.
         """
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def large(self) -> Bools:
         """Groups large enough for MOVER to decide alone."""
-        raise NotImplementedError
 
     @property
     def lacking(self) -> list[str]:

@@ -217,9 +217,13 @@ class Greatest:
         """Lower limit of the value."""
         return np.diag(own(limits[1]))
 
-    def kept(self, limit: float, link: Link, level: float) -> Boundary:
-        """No pair is compared: the limits of a group are exact."""
-        raise NotImplementedError
+    def kept(self, limit: float, link: Link, level: float) -> Boundary:  # noqa: ARG002 - as the others
+        """No pair is compared: the limits of a group are exact.
+
+        Raises:
+            TypeError: always; the gate asks only scales of pairs.
+        """
+        raise TypeError("a limit on each group's own value compares no pair")
 
     broken = kept
 
