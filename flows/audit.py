@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.outcome import VERDICT_EXIT, Outcome
 from tasks.audit.audit import Asked, audit
 from tasks.audit.page import page
+from tasks.audit.records import Audit
 from tasks.audit.replay import replay
 from tasks.audit.store import write_audit
 from tasks.errors import PlanError
@@ -14,8 +15,8 @@ from tasks.evidence.digest import write_atomically
 from tasks.fairness.verdict import Verdict, Verdicts
 
 
-def run_audit(asked: Asked, json: Path | None, html: Path | None) -> Outcome:
-    """Audit a file, and leave the audit as JSON and as a page where asked.
+def run_audit(asked: Asked, json: Path | None, html: Path | None, publish: Path | None = None) -> Outcome:
+    """Audit a file, and leave the audit as JSON, as a page and as counts fit to publish where asked.
 
     Raises:
         PlanError: with every problem of the question, the file or its values.
@@ -25,6 +26,7 @@ def run_audit(asked: Asked, json: Path | None, html: Path | None) -> Outcome:
         write_audit(found, json)
     if html is not None:
         write_atomically(html, page(found).encode())
+    published = _published(found, publish) if publish is not None else []
     verdict = found.verdicts.verdict
     lines = [
         f"{found.verdicts.summary}; the limits are {found.limits.origin}",
@@ -36,9 +38,22 @@ def run_audit(asked: Asked, json: Path | None, html: Path | None) -> Outcome:
         lines.append(f"Page        {html}")
     if json is not None:
         lines += [f"Record      {json}", f"Replay      assay replay {json}"]
+    lines += published
     return Outcome(
         title=verdict.value, exit_code=VERDICT_EXIT[verdict], lines=tuple(lines), judged=found.judged
     )
+
+
+def _published(found: Audit, path: Path) -> list[str]:
+    """Write the counts by each attribute with small ones suppressed; says what is hidden."""
+    from tasks.fairness.publication import suppressed  # noqa: PLC0415 - scipy's solver, for this alone
+
+    try:
+        publication = suppressed(found.counted)
+    except ValueError as error:
+        raise PlanError("audit --publish", [str(error)]) from error
+    write_atomically(path, publication.model_dump_json(indent=1).encode() + b"\n")
+    return [f"Published   {path}: {publication.hidden} counts hidden; {publication.guarantee}"]
 
 
 def replay_audit(path: Path, data: Path | None) -> Outcome:

@@ -69,6 +69,9 @@ def audit(  # noqa: PLR0913, PLR0917 - an option each
     alpha: Annotated[float, typer.Option(help="error rate of PASS and of FAIL")] = 0.05,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="write the audit, for replay")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page with figures")] = None,
+    publish: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the counts as JSON, small ones suppressed")
+    ] = None,
 ) -> None:
     """Audit anyone's predictions; no plan, no server. Exit 0 all PASS, 3 any FAIL, 4 INCONCLUSIVE."""
     from flows.audit import run_audit
@@ -78,7 +81,7 @@ def audit(  # noqa: PLR0913, PLR0917 - an option each
     columns = Columns(
         label=label, prediction=prediction, groups=tuple(group), score=score, weight=weight, unit=unit
     )
-    _leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html))
+    _leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html, publish))
 
 
 @app.command()

@@ -9,6 +9,7 @@ ALONE = ("test_adult.py", "test_turns.py")
 """Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep each file's tests, and all of tests/flows, in one of the processes of ``pytest -n``.
 

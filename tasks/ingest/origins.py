@@ -16,9 +16,6 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import boto3
-import botocore.exceptions
-from botocore.config import Config
 from tqdm import tqdm
 
 from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
@@ -111,6 +108,11 @@ def _from_https(origin: str, folder: Path) -> Path:
 
 def _from_s3(origin: str, folder: Path) -> Path:
     """Download from S3; endpoint and credentials as boto3 takes them (``AWS_ENDPOINT_URL``)."""
+    # Half of a stage's start, which few stages need.
+    import boto3  # noqa: PLC0415
+    import botocore.exceptions  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     address = urllib.parse.urlsplit(origin)
     target = folder / "download"
     try:

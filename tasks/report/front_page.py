@@ -16,7 +16,7 @@ from tasks.fairness.words import decided_by, limit_of, number, words
 from tasks.plan import Plan
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
-SHOWN = 12  # problems and warnings listed; the rest is counted and stands in the dossier
+SHOWN = 20  # problems and warnings listed; the rest is counted and stands in the dossier
 
 TEMPLATE = """\
 # {{ headline }}
@@ -91,6 +91,10 @@ worst margin off by {{ sample.raked.worst_margin_error | percent }}.
 - Drift ({{ sample.drift_against | cell }}): {{ drifted | length }} of {{ sample.drift | length }} columns \
 beyond their limit{% if drifted %}: {{ drifted | join(", ") | cell }}{% endif %}.
 {% endif %}
+{% for one in sample.proxies if one.auc is not none %}
+- The other columns tell {{ one.attribute | cell }} with an AUC of {{ one.auc | num }}\
+{% if one.information %}, most by {{ (one.information | list | first) | cell }}{% endif %}.
+{% endfor %}
 
 {% endif %}
 {% if unjudged %}

@@ -105,7 +105,7 @@ def judge_effects(
     bias counts, so the bound inverts the noncentral chi-square of levels - 1 degrees of freedom, which
     the squared root follows in units of s (Steiger and Fouladi 1997, for Cohen's w). Both levels are half
     of what is claimed because the bounds are asymptotic: by simulation over 2 to 20 levels, shares down
-    to 0.5% and 100 to 30,000 rows the error at the limit was at most 0.75 alpha.
+    to 0.5% and 100 to 30,000 rows the error at the limit was below alpha (at .01 at most .9 of it).
 
     INCONCLUSIVE is everything else, and what has no bound: a level that the population lacks, one of
     which fewer than 20 rows are expected, and for the PSI one that has fewer than 5.

@@ -2,8 +2,9 @@
 
 Column by column by mutual information, from counts; all together by the cross-validated AUC of a linear
 probability model over binned columns, solved in closed form from sums over folds: a fraction of a second
-where boosted trees take minutes, with the same answer on Adult within a hundredth. It adds columns up, so a
-proxy that only the combination of two columns makes is not seen.
+where boosted trees take minutes. On Adult both find the same for sex (.93) and age (.77); for race it
+finds .79 where small boosted trees found .70 to .72. It adds columns up, so a proxy that only the
+combination of two columns makes is not seen.
 """
 
 from __future__ import annotations

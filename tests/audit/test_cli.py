@@ -98,3 +98,14 @@ def test_wrong_commands_are_2(planted: Write, tmp_path: Path) -> None:
     assert run("audit", path).returncode == 2
     assert run("replay", tmp_path / "none.json").returncode == 2
     assert run("replay", tmp_path / "none.json", "--retrain").returncode == 2
+
+
+def test_counts_fit_to_publish_are_written(compas: Asked, tmp_path: Path) -> None:
+    published = tmp_path / "counts.json"
+    columns = ("--label", "label_value", "--prediction", "score", "--group", "race")
+    done = run("audit", compas.file, *columns, "--publish", published)
+    publication = json.loads(published.read_text())
+    shown = [count for table in publication["tables"] for count in table["counts"] if count is not None]
+    assert publication["hidden"] > 0
+    assert not [count for count in shown if 0 < count < publication["threshold"]]
+    assert f"{publication['hidden']} counts hidden" in done.stdout

@@ -69,7 +69,7 @@ def test_markup_in_a_name_stays_text(plan: Plan, records: dict[str, Any]) -> Non
 
 
 def test_refused_data_lists_its_problems(plan: Plan, records: dict[str, Any]) -> None:
-    problems = [f"column age: row {n}: minimum 17" for n in range(20)]
+    problems = [f"column age: row {n}: minimum 17" for n in range(30)]
     early = {
         "data": records["data"],
         "ending": SimpleNamespace(ending="Refused", message="\n".join(problems)),
@@ -77,7 +77,7 @@ def test_refused_data_lists_its_problems(plan: Plan, records: dict[str, Any]) ->
     page = front_page(plan, early, FOLDER)
     assert page.startswith("# Refused: adult, no model version\n")
     assert page.count("> column age") == SHOWN
-    assert f"{20 - SHOWN} more lines" in page
+    assert f"{30 - SHOWN} more lines" in page
     assert "Performance" not in page
     assert f"`assay replay {FOLDER.as_posix()}`" in page
 

@@ -151,7 +151,7 @@ def test_adult_tells_sex_by_the_relationship(
     plan = adult_plan(raking={"margins": ["sex"]}).judgement
     strict = plan.model_copy(update={"proxies": Proxies(maximum_auc=0.9)})
     sex, race, age = find_proxies(adult("train"), described, strict)
-    # scikit-learn's HistGradientBoostingClassifier on the same rows, three folds: 0.934, 0.72 to 0.78, 0.774.
+    # scikit-learn's HistGradientBoostingClassifier on the same rows, three folds: 0.934, 0.72, 0.774.
     assert sex.auc == pytest.approx(0.934, abs=0.01)
     assert race.auc == pytest.approx(0.78, abs=0.02)
     assert age.auc == pytest.approx(0.774, abs=0.015)
