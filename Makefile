@@ -10,7 +10,7 @@ retrain: .venv/installed-pipeline ## retrain and judge a model: make retrain PLA
 	$(BIN)/assay retrain $(PLAN)
 
 test: .venv/installed-test ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
 lint: .venv/installed-test ## style, types and the walls between rooms
 	$(BIN)/ruff check .

@@ -4,20 +4,30 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ALONE = ("test_adult.py", "test_turns.py")
 """Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests, and all of tests/flows, in one of the processes of ``pytest -n``.
+class ByRoom(LoadScopeScheduling):
+    """Keeps each file's tests, and nearly all of tests/flows, in one of the processes of ``pytest -n``.
 
-    They share a server and a run that are made once a process. The longest come first.
+    They share a server and a run that are made once a process.
     """
-    for item in items:
-        shares = "flows" in item.path.parts and item.path.name not in ALONE
-        item.add_marker(pytest.mark.xdist_group("flows" if shares else str(item.path)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "flows" if "/flows/" in path and not path.endswith(ALONE) else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
+    return ByRoom(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first."""
     items.sort(key=lambda item: ("flows" not in item.path.parts, "infra" not in item.path.parts))
 
 
