@@ -59,4 +59,4 @@ def test_adult_unmitigated_is_refused_though_it_predicts_well(
     assert performance["accuracy"] >= 0.855
     assert performance["auc"] >= 0.911
     assert body(dossier, "ending")["ending"] == "Refused"
-    assert verified(dossier) == 0
+    assert verified(dossier) == 4  # beside the FAIL one limit is INCONCLUSIVE
