@@ -29,7 +29,8 @@ def evaluate(
 
     Args:
         predictions: one row per test row: row_id, row_digest, score, prediction.
-        described: the same rows in the same order: a column per protected attribute, and ``label``.
+        described: the same rows in the same order: a column per protected attribute, ``label``, and
+            ``unit`` where the plan names one.
         judgement: names the classes and the protected attributes, all of which are axes of the cube.
         score_edges: inner edges of the score's bins, fixed on validation rows.
         folder: the dossier's folder.
@@ -56,14 +57,17 @@ def count_predictions(
 ) -> Cube:
     """The audit cube of predictions over the described rows; replay counts with the same function.
 
+    Where the plan names a sampling unit, the cube is kept by unit too: rows of one unit are not independent.
+
     Raises:
-        EvidenceError: for other rows, a missing attribute, or classes that the plan does not name.
+        EvidenceError: for other rows, a missing attribute or unit, or classes that the plan does not name.
     """
     if len(predictions) != len(described):
         raise EvidenceError(
             f"one prediction a row is expected, found {len(predictions)} for {len(described)} rows"
         )
-    wanted = ["label", *judgement.protected]
+    unit = None if judgement.unit is None else "unit"
+    wanted = ["label", *judgement.protected, *([] if unit is None else [unit])]
     if lacking := [name for name in wanted if name not in described.columns]:
         raise EvidenceError(
             f"columns {', '.join(wanted)} are expected in the described rows, missing: {lacking}"
@@ -76,6 +80,7 @@ def count_predictions(
             {name: described[name] for name in judgement.protected},
             score=predictions["score"].to_numpy(),
             score_edges=score_edges,
+            unit=None if unit is None else described[unit],
             labels=label.values,
             positive=label.positive,
         )
@@ -84,7 +89,10 @@ def count_predictions(
 
 
 def count_labels(described: pl.DataFrame, judgement: Judgement) -> Cube:
-    """Counts of a part without predictions: of the training part, for `judge(training_counts=...)`."""
+    """Counts of a part without predictions: of the training part, for `judge(training_counts=...)`.
+
+    Sampling units are left out: no interval is made of these counts, only expected denominators.
+    """
     label = judgement.data.label
     groups = {name: described[name] for name in judgement.protected}
     return Cube.from_labels(described["label"], groups, labels=label.values, positive=label.positive)

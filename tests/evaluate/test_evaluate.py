@@ -7,17 +7,19 @@ import polars as pl
 import pytest
 
 from tasks.errors import EvidenceError, Refusal
-from tasks.evaluate.evaluate import count_labels, evaluate, quantile_edges
+from tasks.evaluate.evaluate import count_labels, count_predictions, evaluate, quantile_edges
 from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.digest import digest_file
-from tasks.fairness import Cube
+from tasks.fairness import Cube, Verdict, judge
 from tasks.plan.judgement import Judgement
 
 EDGES = (0.2, 0.5, 0.8)
 SOURCE = {"name": "a.csv", "sha256": "0" * 64, "origins": ["file:a.csv"]}
 
 
-def judgement(values: tuple[str, ...] = ("no", "yes"), positive: str | None = "yes") -> Judgement:
+def judgement(
+    values: tuple[str, ...] = ("no", "yes"), positive: str | None = "yes", unit: str | None = None
+) -> Judgement:
     category = {"type": "category"}
     return Judgement.model_validate(
         {
@@ -25,9 +27,10 @@ def judgement(values: tuple[str, ...] = ("no", "yes"), positive: str | None = "y
                 "kind": "tabular",
                 "sources": [SOURCE],
                 "format": {"type": "csv"},
-                "columns": {"sex": category, "race": category},
+                "columns": {"sex": category, "race": category, "person": category},
                 "label": {"column": "y", "values": list(values), "positive": positive},
             },
+            "unit": unit,
             "protected": {"sex": {"column": "sex"}, "race": {"column": "race"}},
             "expectations": {"minimum_rows": {"train": 1}},
             "limits": [{"metric": "demographic_parity_difference", "attribute": "sex", "limit": 0.1}],
@@ -101,6 +104,29 @@ def test_what_does_not_agree_is_refused_and_nothing_is_filed(tmp_path: Path) -> 
         with pytest.raises(kind, match=words):
             evaluate(guesses, rows, judgement(), EDGES, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_units_of_the_plan_are_kept_and_make_a_verdict_harder(tmp_path: Path) -> None:
+    """Forty persons of 50 alike rows each: as rows they would be 2,000, as persons they are 40."""
+    person = np.repeat(np.arange(40), 50)
+    label = np.where(person % 2, "yes", "no")
+    described = pl.DataFrame(
+        {"sex": np.where(person < 20, "F", "M"), "race": np.where(person % 3, "A", "B"), "label": label}
+    ).with_columns(unit=pl.Series(person.astype(str)))
+    predictions = part(2000)[0].with_columns(prediction=pl.Series(label))
+    evaluate(predictions, described, judgement(unit="person"), EDGES, tmp_path)
+    cube = Cube.from_json((tmp_path / "cube.json").read_bytes())
+    assert cube.units is not None
+    assert cube.units.size == 40
+    limits = judgement().limits
+    assert judge(cube, limits)[0].verdict is Verdict.INCONCLUSIVE
+    rows = count_predictions(predictions, described, judgement(), EDGES)
+    assert judge(rows, limits)[0].verdict is Verdict.PASS
+    with pytest.raises(EvidenceError, match="columns label, sex, race, unit are expected"):
+        count_predictions(predictions, described.drop("unit"), judgement(unit="person"), EDGES)
+    holes = described.with_columns(unit=pl.when(pl.col("sex") == "F").then("unit"))
+    with pytest.raises(EvidenceError, match="unit"):
+        count_predictions(predictions, holes, judgement(unit="person"), EDGES)
 
 
 def test_training_labels_count_without_predictions() -> None:
