@@ -19,14 +19,17 @@ Counts = NDArray[Any]
 
 
 def lower_limit(events: Counts, n: Counts, alpha: float) -> Floats:
-    """One-sided lower Clopper-Pearson limit of each rate; nan where n is 0."""
-    limit = betaincinv(np.maximum(events, 1), n - events + 1, alpha)
+    """One-sided lower Clopper-Pearson limit of each rate; nan where n is 0.
+
+    Effective counts may lie between 0 and 1, and are taken as they are.
+    """
+    limit = betaincinv(np.where(events > 0, events, 1), n - events + 1, alpha)
     return np.where(n == 0, np.nan, np.where(events == 0, 0.0, limit))
 
 
 def upper_limit(events: Counts, n: Counts, alpha: float) -> Floats:
-    """One-sided upper Clopper-Pearson limit of each rate; nan where n is 0."""
-    limit = betaincinv(events + 1, np.maximum(n - events, 1), 1 - alpha)
+    """One-sided upper Clopper-Pearson limit of each rate, of effective counts too; nan where n is 0."""
+    limit = betaincinv(events + 1, np.where(n > events, n - events, 1), 1 - alpha)
     return np.where(n == 0, np.nan, np.where(events == n, 1.0, limit))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, stdtrit
 
+from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import Counted
 from tasks.fairness.groups import ENOUGH, Groups
 from tasks.fairness.scales import Limits
@@ -130,12 +131,18 @@ class Auc(Scored):
     """Area under the ROC curve; limits on the logit, then widened by ties."""
 
     def limits(self, level: float, *, certain: bool = False) -> Limits:  # noqa: ARG002
-        """DeLong's on the logit (Qin and Hotilovac 2008), within [0, 1]."""
+        """DeLong's on the logit (Qin and Hotilovac 2008), at least Clopper-Pearson's, within [0, 1].
+
+        The variance is at most that of a share of the rarer class (Birnbaum and Klose 1957). The limits of
+        such a share hold where few rows are out of order, which the logit's do not.
+        """
         fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
         edge = 0.5 / np.maximum(fewest, 1)
         inner = np.clip(self.value, edge, 1 - edge)
         step = self.quantile(level) * self.spread / (inner * (1 - inner))
-        low, high = expit(logit(inner) - step) - self.down, expit(logit(inner) + step) + self.up
+        value = np.where(fewest > 0, self.value, 0.0)
+        low = np.fmin(expit(logit(inner) - step), lower_limit(value * fewest, fewest, level)) - self.down
+        high = np.fmax(expit(logit(inner) + step), upper_limit(value * fewest, fewest, level)) + self.up
         return self.value, np.clip(low, 0.0, self.value)[:, None], np.clip(high, self.value, 1.0)[:, None]
 
 
@@ -149,9 +156,12 @@ def auc(counted: Counted) -> Auc:
     value = (ps * won).sum(axis=1)
     variance = _variance(ps, won, value) / np.maximum(p[:, 0] - 1, 1)
     variance += _variance(ns, lost, value) / np.maximum(n[:, 0] - 1, 1)
-    edge = 0.5 / np.maximum(np.minimum(p, n)[:, 0], 1)
+    fewest = np.maximum(np.minimum(p, n)[:, 0], 1)
+    edge = 0.5 / fewest
     inner = np.clip(value, edge, 1 - edge)
-    spread = np.sqrt(np.maximum(variance, inner * (1 - inner) / np.maximum(p + n, 1)[:, 0]))
+    # A few of the rarer class that all rank well say little of how the rest would rank, however many rows
+    # the other class has: the variance is at least that of a share of the rarer class.
+    spread = np.sqrt(np.maximum(variance, inner * (1 - inner) / fewest))
     ties = h.ties
     return Auc("auc", *_common(counted, h), value, h, counted.is_independent, spread, ties, ties)
 

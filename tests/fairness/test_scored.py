@@ -10,7 +10,10 @@ from scipy.stats import binom, norm
 
 from tasks.fairness import Cube, Verdict, judge
 from tasks.fairness.bounds import lower_limit, upper_limit
+from tasks.fairness.counted import count_groups
+from tasks.fairness.scored import auc
 from tasks.fairness.scores import ScoreBins
+from tasks.plan.judgement import TooSmall
 
 Rows = tuple[np.ndarray, np.ndarray]
 EDGES = tuple(np.arange(1, 200) / 200)
@@ -60,6 +63,7 @@ def errors(
 AT_THE_LIMIT: list[tuple[str, float, Callable[[np.random.Generator], list[Rows]]]] = [
     ("auc_difference", 0.1, lambda r: [binormal(r, 0.9, 60, 200), binormal(r, 0.8, 100, 60)]),
     ("auc_difference", 0.05, lambda r: [binormal(r, 0.97, 30, 400), binormal(r, 0.92, 200, 30)]),
+    ("auc_minimum", 0.98, lambda r: [binormal(r, 0.98, 25, 2000), binormal(r, 0.99, 2000, 400)]),
     ("auc_minimum", 0.8, lambda r: [binormal(r, 0.8, 40, 100), binormal(r, 0.95, 100, 60)]),
     ("calibration_error_difference", 0.1, lambda r: [calibrated(r, 0, 1, 300), calibrated(r, 0.1, 1, 200)]),
     ("calibration_error_difference", 0.1, lambda r: [calibrated(r, 0, 1, 100), calibrated(r, 0.1, 1, 1500)]),
@@ -82,6 +86,28 @@ def test_errors_at_the_limit(metric: str, limit: float, draw: Callable[..., Any]
     for alpha, found in errors(draw, metric, limit, runs, [0.05, 0.0025]).items():
         assert found[Verdict.PASS] <= most(runs, alpha)
         assert found[Verdict.FAIL] <= most(runs, alpha)
+
+
+def ranked(out_of_order: int, positives: int, negatives: int) -> Cube:
+    """Two like groups: some positives below all negatives, the others above."""
+    table, counts = np.zeros((2, 2, 200), np.int64), np.zeros((2, 2, 2), np.int64)
+    table[:, 0, 50:150] = negatives // 100
+    table[:, 1, 10], table[:, 1, 190] = out_of_order, positives - out_of_order
+    counts[:, 0, 0], counts[:, 1, 0], counts[:, 1, 1] = negatives, out_of_order, positives - out_of_order
+    return Cube({"g": ("a", "b")}, ("0", "1"), "1", counts, ScoreBins(EDGES, {"g": table}))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0025, 0.0005])
+@pytest.mark.parametrize("positives", [20, 40])
+def test_a_few_of_the_rarer_class_do_not_speak_for_it_however_large_the_other(
+    positives: int, alpha: float
+) -> None:
+    """Exact error of both limits: how many rank low is binomial, and that is all that varies."""
+    for k in range(positives + 1):
+        counted = count_groups(ranked(k, positives, 20_000), ("g",), TooSmall(), None)
+        _, low, high = auc(counted).limits(alpha)
+        assert binom.cdf(k, positives, 1 - low[0, 0]) <= alpha * 1.001 or low[0, 0] == 0
+        assert binom.sf(k - 1, positives, 1 - high[0, 0]) <= alpha * 1.001 or high[0, 0] == 1
 
 
 POWER: list[tuple[str, float, Verdict, Callable[[np.random.Generator], list[Rows]]]] = [
