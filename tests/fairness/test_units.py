@@ -8,6 +8,7 @@ from scipy.special import expit
 from scipy.stats import binom
 
 from tasks.fairness import Cube, Judged, Verdict, effective, judge
+from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.effective import Entries
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
@@ -151,6 +152,16 @@ def test_weights_of_two_strata_have_the_variance_of_their_estimate() -> None:
     )
     assert sizes.size[0] == pytest.approx(400**2 / 1000)
     assert sizes.design_effect[0] == pytest.approx(200 / 160)
+
+
+@pytest.mark.parametrize("events", [1e-6, 0.01, 0.3, 0.99, 1.0, 1.5])
+def test_limits_of_effective_counts_below_one_hold_their_share(events: float) -> None:
+    few, many = (np.array([one]) for one in (events, 40 - events))
+    n = np.array([40.0])
+    for level in (0.5, 0.05, 0.0005):
+        assert lower_limit(few, n, level)[0] <= lower_limit(np.array([1.5]), n, level)[0]
+        assert lower_limit(few, n, level) == pytest.approx(1 - upper_limit(many, n, level), abs=1e-12)
+    assert lower_limit(few, n, 0.05)[0] < events / 40 < upper_limit(few, n, 0.05)[0]
 
 
 def test_units_that_are_all_alike_inside_count_once() -> None:
