@@ -82,7 +82,9 @@ def register(
     judged = predictions["prediction"].to_list()
     check_served(connection, uri, rows, judged, predictions["score"].to_numpy())
     if verdicts.verdict is not Verdict.PASS:
-        return _registration(version, "Undecided", None, verdicts.summary, None, None, evaluated.rows)
+        undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
+        because = "\n".join([verdicts.summary, *undecided])
+        return _registration(version, "Undecided", None, because, None, None, evaluated.rows)
     succession = Succession(
         connection,
         plan.judgement,

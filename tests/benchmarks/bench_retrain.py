@@ -86,6 +86,7 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
         folder = Path(scratch)
         shutil.copytree(PROJECT / "data", folder / "data", ignore=shutil.ignore_patterns("raw", "prepared"))
+        show("assay --help", [timed(folder, "--help") for _ in range(count)])
         show("first retrain, cold", [timed(folder, "retrain", "adult")])
         show("Unchanged", [timed(folder, "retrain", "adult") for _ in range(count)])
         again = ("retrain", "adult", "--force")

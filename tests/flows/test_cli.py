@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -19,7 +17,8 @@ from flows.cli import main
 try:
     main()
 except SystemExit as end:
-    heavy = {"prefect", "mlflow", "torch", "pandas", "polars", "dvc", "great_expectations", "evidently"}
+    heavy = {"prefect", "mlflow", "torch", "pandas", "polars", "numpy", "scipy", "pydantic", "dvc"}
+    heavy |= {"great_expectations", "evidently"}
     print(json.dumps([end.code, sorted(heavy & set(sys.modules))]))
 """
 SCHEMAS = """
@@ -43,19 +42,6 @@ def test_help_names_all_commands_and_imports_nothing_heavy() -> None:
     assert (code, imported) == (0, [])
     for command in ("retrain", "replay", "check", "rollback", "ui", "serve"):
         assert f" {command} " in done.stdout
-
-
-def test_help_answers_in_half_a_second() -> None:
-    """Processor time of the fastest of three: other work on the machine does not count."""
-    seconds = []
-    for _ in range(3):
-        before = os.times()
-        begun = time.perf_counter()
-        subprocess.run([SCRIPT, "--help"], capture_output=True, check=True)
-        after = os.times()
-        spent = after.children_user - before.children_user + after.children_system - before.children_system
-        seconds.append(min(spent, time.perf_counter() - begun))
-    assert min(seconds) < 0.5
 
 
 @pytest.mark.parametrize("command", FORMS)

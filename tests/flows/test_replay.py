@@ -64,7 +64,7 @@ def test_registered_model_is_rebuilt(registered: Workspace, assay: Assay, ref: s
     assert done.code == 0, done
     assert "Every number rebuilt" in done.lines
     assert "same: predictions: 2500 rows predicted again, each the same" in done.lines
-    assert "same: registry: version, head and registered files agree" in done.lines
+    assert "same: registry: version, head, registered files and ledger agree" in done.lines
     assert any(line.startswith("same: cube: ") for line in done.lines)
     assert any(line.startswith("same: verdicts: 1 limit") for line in done.lines)
     assert f"the verdict of tiny@{ref} is PASS" in done.lines
@@ -166,7 +166,7 @@ TAMPERED = {
     ),
     "record": (change_record, ["09-loosened.json: it names ", "record 08 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),
-    "added record": (add_record, ["10-ending.json: record 10 is expected here"]),
+    "added record": (add_record, ["12-ending.json: record 12 is expected here"]),
 }
 
 
