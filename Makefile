@@ -46,7 +46,7 @@ schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and
 	$(BIN)/python -m pip check
 	@touch $@
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EXTRAS_pipeline := pipeline
 EXTRAS_test := pipeline,server,test
 LOCK_pipeline := requirements-pipeline.lock

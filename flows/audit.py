@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.outcome import VERDICT_EXIT, Outcome
 from tasks.audit.audit import Asked, audit
 from tasks.audit.page import page
+from tasks.audit.places import place_problems, privacy
 from tasks.audit.records import Audit
 from tasks.audit.replay import replay
 from tasks.audit.store import write_audit
@@ -19,8 +20,12 @@ def run_audit(asked: Asked, json: Path | None, html: Path | None, publish: Path 
     """Audit a file, and leave the audit as JSON, as a page and as counts fit to publish where asked.
 
     Raises:
-        PlanError: with every problem of the question, the file or its values.
+        PlanError: for outputs that would take the place of another file, before anything is counted; with
+            every problem of the question, the file or its values.
     """
+    outputs = {"--json": json, "--html": html, "--publish": publish}
+    if problems := list(place_problems({"FILE": asked.file, "--limits": asked.limits}, outputs)):
+        raise PlanError("assay audit", problems)
     found = audit(asked)
     if json is not None:
         write_audit(found, json)
@@ -37,7 +42,7 @@ def run_audit(asked: Asked, json: Path | None, html: Path | None, publish: Path 
     if html is not None:
         lines.append(f"Page        {html}")
     if json is not None:
-        lines += [f"Record      {json}", f"Replay      assay replay {json}"]
+        lines += [f"Record      {json}", f"Privacy     {privacy(found)}", f"Replay      assay replay {json}"]
     lines += published
     return Outcome(
         title=verdict.value, exit_code=VERDICT_EXIT[verdict], lines=tuple(lines), judged=found.judged

@@ -16,6 +16,7 @@ from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
 from tasks.fairness.gate import judge
 from tasks.fairness.verdict import Judged
+from tasks.plan.judgement import Limit
 
 LARGEST_ALPHA = 0.1
 
@@ -53,7 +54,8 @@ def audit(asked: Asked) -> Audit:
     with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter free to count
         try:
             digested = beside.submit(FileRef.of, asked.file) if asked.file.is_file() else None
-            counted = count_file(asked.file, asked.columns, asked.positive)
+            needed = limits is not None and not all(map(_of_all_classes, limits.limits))
+            counted = count_file(asked.file, asked.columns, asked.positive, needed=needed)
         except PlanError as error:
             problems += error.problems
         if problems or limits is None or digested is None:
@@ -84,6 +86,11 @@ def judged_all(cube: Cube, limits: Limits, alpha: float) -> tuple[Judged, ...]:
         return tuple(judge(cube, limits.limits, alpha))
     except ValueError as error:
         raise PlanError("assay audit", [str(error)]) from error
+
+
+def _of_all_classes(limit: Limit) -> bool:
+    """Whether a limit needs no positive class: shares of right rows, means over classes."""
+    return limit.metric.startswith(("accuracy_", "macro_"))
 
 
 def _limits(asked: Asked) -> tuple[Limits | None, list[str]]:

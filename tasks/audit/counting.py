@@ -10,9 +10,10 @@ from typing import Any
 
 import polars as pl
 
+from tasks.audit.marks import group_notes, group_problems, nameless
 from tasks.audit.records import Columns
-from tasks.audit.source import column_problems, open_table, unreadable
-from tasks.audit.spelling import Spelling, many_classes, spell, spelling_problems
+from tasks.audit.source import column_problems, open_table, short_rows, unreadable
+from tasks.audit.spelling import Spelling, class_problems, spell, spelling_problems
 from tasks.errors import PlanError
 from tasks.fairness.columns import MAXIMUM_LEVELS, natural_order
 from tasks.fairness.cube import Cube
@@ -37,13 +38,14 @@ class Counted:
     notes: tuple[str, ...]
 
 
-def count_file(path: Path, columns: Columns, positive: str | None) -> Counted:
+def count_file(path: Path, columns: Columns, positive: str | None, *, needed: bool = False) -> Counted:
     """Count the rows of a CSV or Parquet file.
 
     Args:
         path: the file.
         columns: which column is what.
         positive: the class whose rates are compared; 1 or True of two classes when None.
+        needed: whether there must be such a class, also of three and more.
 
     Raises:
         PlanError: with every problem of the file, its columns and their values.
@@ -53,8 +55,11 @@ def count_file(path: Path, columns: Columns, positive: str | None) -> Counted:
         raise PlanError(str(path), problems)
     try:
         seen = _look(table, columns)
-        spelling = _checked(path, columns, seen, positive)
-        return Counted(_count(table, columns, seen, spelling), spelling.notes)
+        if seen.last_missing and (problems := list(short_rows(path))):
+            raise PlanError(str(path), problems)
+        spelling = _checked(path, columns, seen, positive, needed=needed)
+        cube = _count(table, columns, seen, spelling)
+        return Counted(cube, (*spelling.notes, *group_notes({n: seen.names(n) for n in columns.groups})))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise unreadable(path, error) from error
 
@@ -68,12 +73,16 @@ class _Seen:
         values: column -> value as text -> its name, as the cube spells it.
         missing: column -> missing values.
         numbers: column -> smallest and largest.
+        last_missing: missing values of the file's last column, where rows with too few fields have theirs.
+        nan: group column -> values that are NaN, which is no mark of a missing one.
     """
 
     rows: int
     values: dict[str, dict[str, str]]
     missing: dict[str, int]
     numbers: dict[str, tuple[float | None, float | None]]
+    last_missing: int
+    nan: dict[str, int]
 
     def names(self, column: str) -> list[str]:
         """The names that occur, in order."""
@@ -83,7 +92,10 @@ class _Seen:
 def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
     named = [columns.label, columns.prediction, *columns.groups]
     numeric = [column for column in (columns.score, columns.weight) if column is not None]
-    asked = [pl.len().alias("rows")]
+    schema = table.collect_schema()
+    asked = [pl.len().alias("rows"), pl.col(schema.names()[-1]).null_count().alias("last missing")]
+    fractions = [column for column in columns.groups if schema[column].is_float()]
+    asked += [pl.col(column).is_nan().sum().alias(f"nan {i}") for i, column in enumerate(fractions)]
     for i, column in enumerate(named):
         value = _value(table, column)
         asked += [value.unique().implode().alias(f"values {i}"), value.null_count().alias(f"missing {i}")]
@@ -95,7 +107,7 @@ def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
             number.null_count().alias(f"absent {i}"),
         ]
     if columns.unit is not None:
-        asked.append(pl.col(columns.unit).null_count().alias("units missing"))
+        asked.append(nameless(table, columns.unit).sum().alias("units missing"))
     seen = table.select(asked).collect(engine="streaming")
     row = seen.select(pl.exclude("^values .*$")).row(0, named=True)
     values = {column: _named(seen[f"values {i}"][0].drop_nulls()) for i, column in enumerate(named)}
@@ -104,7 +116,8 @@ def _look(table: pl.LazyFrame, columns: Columns) -> _Seen:
     if columns.unit is not None:
         missing[columns.unit] = row["units missing"]
     numbers = {column: (row[f"low {i}"], row[f"high {i}"]) for i, column in enumerate(numeric)}
-    return _Seen(row["rows"], values, missing, numbers)
+    nan = {column: row[f"nan {i}"] for i, column in enumerate(fractions)}
+    return _Seen(row["rows"], values, missing, numbers, row["last missing"], nan)
 
 
 def _named(values: pl.Series) -> dict[str, str]:
@@ -125,7 +138,7 @@ def _number(column: str) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
-def _checked(path: Path, columns: Columns, seen: _Seen, positive: str | None) -> Spelling:
+def _checked(path: Path, columns: Columns, seen: _Seen, positive: str | None, *, needed: bool) -> Spelling:
     if not seen.rows:
         raise PlanError(str(path), ["there are no rows"])
     label, guess = seen.names(columns.label), seen.names(columns.prediction)
@@ -133,12 +146,13 @@ def _checked(path: Path, columns: Columns, seen: _Seen, positive: str | None) ->
         *_missing(columns, seen),
         *_ranges(columns, seen),
         *_levels(columns.groups, seen),
-        *many_classes("label", label),
-        *many_classes("prediction", guess),
+        *(line for name in columns.groups for line in _marks(name, seen)),
+        *class_problems("label", label),
+        *class_problems("prediction", guess),
     ]
     spelling = spell(label, guess, positive)
     if label and guess and not any(line.startswith(("--label:", "--prediction:")) for line in problems):
-        problems += spelling_problems(spelling)
+        problems += spelling_problems(spelling, needed=needed)
     if problems:
         raise PlanError(str(path), problems)
     return spelling
@@ -176,6 +190,10 @@ def _levels(groups: Sequence[str], seen: _Seen) -> Iterator[str]:
                 f"--group {name!r}: at most {MAXIMUM_LEVELS} levels are expected, found {levels:,}: "
                 "is it a number that needs bands, or an identifier?"
             )
+
+
+def _marks(name: str, seen: _Seen) -> Iterator[str]:
+    return group_problems(name, seen.names(name), seen.missing[name], seen.nan.get(name, 0))
 
 
 def _count(table: pl.LazyFrame, columns: Columns, seen: _Seen, spelling: Spelling) -> Cube:

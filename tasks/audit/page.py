@@ -5,20 +5,17 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import PurePath
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from tasks.audit.figures import rate_figures
+from tasks.audit.places import privacy
 from tasks.audit.records import Audit
 from tasks.audit.sections import section, shown_laws
-from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import decided_by, limit_of, number, words
 from tasks.plan.plan import crossing
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
-SMALL = 10
-"""Fewer people than this in a cell may point at persons."""
 
 
 def page(audit: Audit) -> str:
@@ -37,17 +34,11 @@ def page(audit: Audit) -> str:
             judged=[(one, rate_figures(one)) for one in audit.judged],
             sections=[section(cube, name) for name in groups],
             laws=shown_laws(audit.laws),
-            small=_small_cells(cube),
-            smallest=SMALL,
+            privacy=privacy(audit),
             style=_text("page.css"),
         )
     )
     return rendered
-
-
-def _small_cells(cube: Cube) -> int:
-    """Cells that hold somebody, but fewer people than may be published without a thought."""
-    return int(np.count_nonzero((cube.counts > 0) & (cube.counts < SMALL)))
 
 
 def _text(name: str) -> str:

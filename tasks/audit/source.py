@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,8 +19,8 @@ from tasks.plan.plan import crossing
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
 SEPARATORS = ",;\t|"
-MISSING = ["", "NaN", "nan", "null", "NULL"]
-"""How a CSV file spells a missing value; anything else, also "NA" and "None", is a level."""
+MISSING = [""]
+"""How a CSV file spells a missing value: an empty field, as in Parquet; all other text is a level."""
 
 
 def open_table(path: Path) -> pl.LazyFrame:
@@ -27,6 +29,8 @@ def open_table(path: Path) -> pl.LazyFrame:
     Raises:
         PlanError: for a file that isn't there, isn't CSV or Parquet, or has no header.
     """
+    if path.is_dir():
+        raise PlanError(str(path), ["one CSV or Parquet file is expected, found a folder"])
     if not path.is_file():
         raise PlanError(str(path), ["there is no such file"])
     if not path.name.lower().endswith(SUFFIXES):
@@ -59,10 +63,28 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 def _separator(path: Path) -> str:
     """The one that the header has most of."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as handle:
+    with _opener(path)(path, "rb") as handle:
         header = handle.readline(1 << 20)
     return max(SEPARATORS, key=lambda separator: header.count(separator.encode()))
+
+
+def _opener(path: Path) -> Any:
+    return gzip.open if path.suffix.lower() == ".gz" else open
+
+
+def short_rows(path: Path) -> Iterator[str]:
+    """Rows of a CSV file with fewer fields than its header, which polars fills up with missing values."""
+    if _kind(path) == "Parquet":
+        return
+    csv.field_size_limit(1 << 30)
+    with _opener(path)(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as handle:
+        rows = csv.reader(handle, delimiter=_separator(path))
+        columns = len(next(rows))
+        short = [(rows.line_num, len(row)) for row in rows if 0 < len(row) < columns]
+    if short:
+        line, fields = short[0]
+        more = f"; so have {len(short) - 1:,} more lines" if len(short) > 1 else ""
+        yield f"line {line} has {fields} of {columns} fields, as the header names them{more}"
 
 
 def column_problems(table: pl.LazyFrame, columns: Columns) -> Iterator[str]:

@@ -10,6 +10,8 @@ from tasks.plan.load import closest
 
 TRUTH = {"False": "0", "True": "1"}
 SHOWN = 8
+NO_CLASS = frozenset({"na", "n/a", "nan", "null", ""})
+"""How missing values are marked, in lower case."""
 MAXIMUM_CLASSES = 100
 """More classes than this are numbers or names, not classes."""
 
@@ -55,7 +57,10 @@ def spell(label: Sequence[str], prediction: Sequence[str], positive: str | None)
         for found, name in sorted(names.items())
         if found != name and name not in TRUTH.values()
     ]
-    classes = _classes({*spelled["label"].values(), *spelled["prediction"].values()})
+    truth, guess = set(spelled["label"].values()), set(spelled["prediction"].values())
+    classes = _classes(truth | guess)
+    if truth != guess:
+        notes.insert(0, f"label has the classes {_some(truth)}; prediction has {_some(guess)}")
     return Spelling(
         spelled["label"], spelled["prediction"], classes, _positive(classes, positive), tuple(notes[:SHOWN])
     )
@@ -97,24 +102,57 @@ def _positive(classes: tuple[str, ...], asked: str | None) -> str | None:
     return plain
 
 
-def spelling_problems(spelling: Spelling) -> Iterator[str]:
-    """Why the classes can't be compared."""
+def spelling_problems(spelling: Spelling, *, needed: bool) -> Iterator[str]:
+    """Why the classes can't be compared.
+
+    Args:
+        spelling: the classes.
+        needed: whether a positive class is needed also where there are more than two classes.
+    """
     truth, guess = set(spelling.label.values()), set(spelling.prediction.values())
     classes = spelling.classes
-    if not truth & guess:
+    twins = list(_twins(spelling))
+    yield from twins
+    if not truth & guess and not twins:
         yield (
             f"label and prediction share no class: {_some(truth)} against {_some(guess)}; "
             "both must spell the classes alike"
         )
     if spelling.positive is not None and spelling.positive not in classes:
         yield f"--positive {spelling.positive!r} is none of the classes{closest(spelling.positive, classes)}"
-    if spelling.positive is None and len(classes) == 2:
-        yield f"--positive must name the class whose rates are compared: {' or '.join(classes)}"
+    if spelling.positive is None and (needed or len(classes) == 2) and truth & guess and not twins:
+        yield f"--positive must name the class whose rates are compared: {_listed(classes)}"
 
 
-def many_classes(role: str, values: Sequence[str]) -> Iterator[str]:
-    """Why a column can't hold classes."""
-    if len(values) > 2 and all(map(_number, values)) and not all(map(_whole, values)):
+def _twins(spelling: Spelling) -> Iterator[str]:
+    """Classes of one column alone that another of the other column would be, but for case or blanks."""
+    truth, guess = set(spelling.label.values()), set(spelling.prediction.values())
+    for lone in sorted(truth - guess):
+        for other in sorted(guess - truth):
+            if _folded(lone) == _folded(other):
+                yield (
+                    f"label has the class {lone!r} and prediction has {other!r}: they differ by case or "
+                    "blanks alone; both columns must spell a class alike"
+                )
+    if (asked := spelling.positive) in spelling.classes and asked is not None:
+        for role, found in (("label", truth), ("prediction", guess)):
+            near = sorted(name for name in found if _folded(name) == _folded(asked))
+            if asked not in found and near and not (near[0] in truth) ^ (near[0] in guess):
+                yield f"--positive {asked!r} never occurs as {role}, which has {near[0]!r}: spell both alike"
+
+
+def _folded(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
+def class_problems(role: str, values: Sequence[str]) -> Iterator[str]:
+    """Why a column's values can't be classes."""
+    if marks := sorted({value for value in values if value.strip().casefold() in NO_CLASS}):
+        yield (
+            f"--{role}: {', '.join(marks)} marks a missing value and is no class; "
+            "leave these rows out of the file, and say so beside the audit"
+        )
+    elif len(values) > 2 and all(map(_number, values)) and not all(map(_whole, values)):
         yield (
             f"--{role}: classes are expected, found fractions such as {min(values, key=float)}: a score goes "
             "with --score, and a column of decisions with --prediction"
@@ -129,6 +167,11 @@ def _number(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _listed(classes: Sequence[str]) -> str:
+    shown = list(classes[:SHOWN]) + (["..."] if len(classes) > SHOWN else [])
+    return f"{', '.join(shown[:-1])} or {shown[-1]}"
 
 
 def _some(names: set[str]) -> str:

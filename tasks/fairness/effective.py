@@ -3,13 +3,14 @@
 Weighted rows, rows of one sampling unit, and groups that share units all come to one thing: the size n'
 at which p (1 - p) / n' is the rate's variance. The variance is that of a ratio of sums over units
 (linearised); few units make it uncertain, so n' is multiplied by (z / t)^2, t on units - 1 degrees of
-freedom at the level in force. n' is never larger than n, but for groups that share units: what they have
+freedom at the level in force, where units of unequal size count as the fewer that they are worth
+(1 / sum of squared shares). n' is never larger than n, but for groups that share units: what they have
 in common cancels, so each pair's sizes are multiplied by (V_g + V_h) / (V_g + V_h - 2 C_gh).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,16 @@ bound a difference by about 3 / units, not by 0 (Agresti and Min 2005)."""
 
 
 TRUSTED = 20
-"""A variance is trusted where so many units hold events, and so many others (or all units do). Else a few
-units make it, and it may be far too small by chance: then units count as if each were one row, which is
-safe whatever they hold (their shares lie between 0 and 1, and rows spread most at the ends)."""
+TRUSTED_LEVEL = 0.05
+"""A variance is trusted at this level where the events come from effectively (Kish) so many units or rows,
+and so do the others. Else a few make it, and it may be far too small by chance: then each unit counts as
+one row, which is safe whatever it holds (shares lie between 0 and 1, and rows spread most at the ends).
+Smaller levels look further into the tail and ask for more, by the square of their normal quantile."""
+
+
+MILD = 1.25
+"""Weights that cost more than this factor of rows are judged on fewer still: a few heavy rows, none of which
+is an event by chance, leave no trace in the variance. So far simulated errors stay at the level."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +44,33 @@ class Sizes:
     """Sizes of the groups' denominators.
 
     Attributes:
-        size: effective, before the correction for few units, shape [groups].
-        freedom: units - 1 of each group; infinite where rows are independent.
+        estimated: from the variance, before the correction for few units, shape [groups].
+        cautious: at most as many as there are (Kish) units or rows of equal weight.
+        seen: from how many units or rows (Kish) the rarer of events and others come.
+        freedom: effective number of units or rows, less 1; infinite where rows are independent.
         actual: rows, shape [groups].
         gain: factor for each pair, [g, h]; None where no units are shared.
     """
 
-    size: Floats
+    estimated: Floats
+    cautious: Floats
+    seen: Floats
     freedom: Floats
     actual: Counts
     gain: Floats | None = None
 
+    @property
+    def size(self) -> Floats:
+        """Effective sizes at the usual level, before the correction for few units."""
+        return self._known(TRUSTED_LEVEL)
+
+    def _known(self, alpha: float) -> Floats:
+        asked = TRUSTED * max(1.0, float(ndtri(alpha) / ndtri(TRUSTED_LEVEL))) ** 2
+        return np.where(self.seen >= asked, self.estimated, self.cautious)
+
     def at(self, alpha: float) -> Floats:
         """Sizes at a one-sided level: [groups, 1], or [g, h] where pairs share units."""
-        size = self.size * few_units(self.freedom, alpha)
+        size = self._known(alpha) * few_units(self.freedom, alpha)
         return size[:, None] if self.gain is None else size[:, None] * self.gain
 
     @property
@@ -68,7 +89,8 @@ def few_units(freedom: Floats, alpha: float) -> Floats:
 
 def independent(n: Counts) -> Sizes:
     """Rows that are independent and weigh the same."""
-    return Sizes(np.asarray(n, float), np.full(len(n), np.inf), n)
+    size, boundless = np.asarray(n, float), np.full(len(n), np.inf)
+    return Sizes(size, size, boundless, boundless, n)
 
 
 def weighted(
@@ -88,10 +110,16 @@ def weighted(
     n = counts[0] + counts[1]
     total = np.where(n > 0, sums[0] + sums[1], 1.0)
     variance = (squares[0] * (1 - rate) ** 2 + squares[1] * rate**2) / total**2
-    kish = total**2 / np.where(n > 0, squares[0] + squares[1], 1.0)
-    size = _size(rate, variance, np.minimum(kish, n), n)
-    size = np.where(np.minimum(*counts) >= TRUSTED, size, np.minimum(size, kish))
-    return Sizes(size, np.where(n > 1, n - 1.0, 0.0), n)
+    kish = np.minimum(_kish(sums[0] + sums[1], squares[0] + squares[1]), n)
+    skewed = np.minimum(1.0, MILD * kish / np.maximum(n, 1))
+    size = np.minimum(_size(rate, variance, kish, n), kish) * skewed
+    boundless = np.full(len(n), np.inf)
+    return Sizes(size, size, boundless, np.maximum(kish - 1.0, 0.0), n)
+
+
+def _kish(sums: Floats, squares: Floats) -> Floats:
+    """As many equal weights as have the same sum and sum of squares (Kish 1965); 0 where there are none."""
+    return np.asarray(np.where(squares > 0, sums**2 / np.where(squares > 0, squares, 1.0), 0.0))
 
 
 def _size(rate: Floats, variance: Floats, kish: Floats, n: Counts) -> Floats:
@@ -139,18 +167,32 @@ def clustered(rate: Floats, n: Counts, entries: Entries) -> Sizes:
     covariance = np.asarray((moved.T @ moved).toarray()) * np.sqrt(np.outer(inflated, inflated))
     together = np.asarray((held.T @ held).toarray())
     mass = together.diagonal()
-    kish = np.minimum(1 / np.where(mass > 0, mass, 1.0), np.where(mass > 0, n, 0))
-    seen = [_units_with(entries, kind, groups) for kind in (entries.event > 0, entries.event <= 0)]
-    trusted = np.minimum(*seen) >= np.minimum(TRUSTED, units)
+    alike = np.where(mass > 0, 1 / np.where(mass > 0, mass, 1.0), 0.0)
+    kish = np.minimum(alike, n)
     size = _size(rate, covariance.diagonal(), kish, n)
-    size = np.where(trusted, size, np.minimum(size, kish))
-    return Sizes(size, np.maximum(units - 1, 0.0), n, _gain(covariance, together, size, rate))
+    seen = [_units_with(entries, kind, held) for kind in (entries.event > 0, entries.event <= 0)]
+    sizes = Sizes(size, np.minimum(size, kish), np.minimum(*seen), np.maximum(alike - 1, 0.0), n)
+    return replace(sizes, gain=_gain(covariance, together, sizes.size, rate))
 
 
-def _units_with(entries: Entries, kind: NDArray[np.bool_], groups: int) -> Floats:
-    """Units of each group that hold rows of a kind."""
-    pairs = np.unique(np.stack([entries.unit[kind], entries.group[kind]]), axis=1)
-    return np.bincount(pairs[1], minlength=groups).astype(float)
+def _units_with(entries: Entries, kind: NDArray[np.bool_], held: Any) -> Floats:
+    """From how many units the rows of a kind come, in each group; large units without any count against it.
+
+    The lesser of Kish's number by the rows of the kind, and of the number of units that make the variance
+    (Kish's, by squared shares), times the part of it that lies in units with such rows.
+    """
+    place = (entries.unit[kind], entries.group[kind])
+    rows = coo_matrix((entries.weight[kind], place), held.shape).tocsr()
+    squared = held.multiply(held)
+    squares, fourth = (_column_sums(table) for table in (squared, squared.multiply(squared)))
+    part = _column_sums(squared.multiply(rows > 0)) / np.where(squares > 0, squares, 1.0)
+    return np.minimum(
+        _kish(_column_sums(rows), _column_sums(rows.multiply(rows))), _kish(squares, fourth) * part
+    )
+
+
+def _column_sums(table: Any) -> Floats:
+    return np.asarray(table.sum(axis=0), float).ravel()
 
 
 def _gain(covariance: Floats, together: Floats, size: Floats, rate: Floats) -> Floats | None:

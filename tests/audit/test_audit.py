@@ -7,8 +7,10 @@ import pytest
 
 from tasks.audit.audit import Asked, audit
 from tasks.audit.counting import count_file
+from tasks.audit.places import privacy
 from tasks.audit.records import Columns
 from tasks.audit.store import write_audit
+from tasks.errors import PlanError
 from tasks.fairness.verdict import Verdict
 
 from .conftest import Write, asked
@@ -103,9 +105,13 @@ def test_classes_are_spelled_alike(
 def test_a_missing_group_is_a_level_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "gaps.csv"
     path.write_text("truth;guess;group\n1;1;a\n0;1;\n1;0;NA\n0;0;NaN\n")
-    cube = count_file(path, Columns(label="truth", prediction="guess", groups=("group",)), None).cube
-    assert cube.axes["group"] == ("NA", "a", "unknown")
-    assert cube.counts.sum(axis=(1, 2)).tolist() == [1, 1, 2]
+    counted = count_file(path, Columns(label="truth", prediction="guess", groups=("group",)), None)
+    assert counted.cube.axes["group"] == ("NA", "NaN", "a", "unknown")
+    assert counted.cube.counts.sum(axis=(1, 2)).tolist() == [1, 1, 1, 1]
+    assert [note.partition(" is a group")[0] for note in counted.notes] == [
+        "group: the level 'NA'",
+        "group: the level 'NaN'",
+    ]
 
 
 def test_empty_text_of_parquet_is_missing_too(tmp_path: Path) -> None:
@@ -135,8 +141,16 @@ def test_several_classes_take_limits_that_need_no_positive_class(tmp_path: Path)
     found = audit(asked(path, limits=limits))
     assert (found.positive, found.verdicts.verdict) == (None, Verdict.PASS)
     assert audit(asked(path, positive="x")).positive == "x"
-    each = audit(asked(path)).judged[0]
-    assert {rate.rate_name for rate in each.groups} == {f"selection_rate ({name})" for name in "xyz"}
+    limits.write_text("- {metric: macro_tpr_difference, attribute: group, limit: 0.1}\n")
+    assert audit(asked(path, limits=limits)).positive is None
+    with pytest.raises(PlanError, match=r"--positive must name .*: x, y or z"):
+        audit(asked(path))
+
+
+def test_classes_of_one_column_alone_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    pl.DataFrame({"truth": [0, 1, 0, 1], "guess": [0, 0, 0, 0], "group": ["a", "b"] * 2}).write_csv(path)
+    assert audit(asked(path)).notes == ("label has the classes 0, 1; prediction has 0",)
 
 
 def test_weights_and_units_reach_the_cube(tmp_path: Path) -> None:
@@ -155,3 +169,7 @@ def test_weights_and_units_reach_the_cube(tmp_path: Path) -> None:
     assert cube.weights is not None
     assert cube.weights.sum() == pytest.approx(25)
     assert cube.units is not None
+    told = privacy(audit(asked(path, weight="w", unit="person")))
+    assert "lists each sampling unit's group, label and prediction (without its name)" in told
+    assert "no row" not in told
+    assert "counts and no row. 4 of its cells hold fewer than 10" in privacy(audit(asked(path, weight="w")))

@@ -1,10 +1,12 @@
 """What can't be audited is refused with its reason, all reasons at once, exit code 2."""
 
+import re
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from flows.audit import run_audit
 from tasks.audit.audit import audit
 from tasks.errors import PlanError
 
@@ -22,7 +24,22 @@ CASES: list[tuple[dict[str, list[object]], dict[str, object], str]] = [
     ({}, {"prediction": "truth"}, "'truth' is asked for 2 times, by --label and --prediction"),
     ({"group": ["a"] * 4}, {}, "at least two groups are compared"),
     ({"truth": [0, None, 0, 1]}, {}, "--label 'truth': 1 of 4 values are missing"),
-    ({"truth": [0.0, float("nan"), 0.0, 1.0]}, {}, "--label 'truth': 1 of 4 values are missing"),
+    ({"truth": [0.0, float("nan"), 0.0, 1.0]}, {}, "--label.* missing"),
+    ({"truth": ["0", "NA", "0", "1"]}, {}, "--label: NA marks a missing value and is no class"),
+    ({"guess": ["0", "n/a", "0", "1"]}, {}, "--prediction: n/a marks a missing value and is no class"),
+    ({"truth": ["x", "y", "z", "x"], "guess": ["x", "y", "z", "y"]}, {}, "compared: x, y or z"),
+    (
+        {"truth": ["No", "Yes"] * 2, "guess": ["No", "yes"] * 2},
+        {"positive": "yes"},
+        "label has the class 'Yes' and prediction has 'yes'",
+    ),
+    (
+        {"truth": ["No", "Yes", "yes", "No"], "guess": ["No", "Yes"] * 2},
+        {"positive": "yes"},
+        "--positive 'yes' never occurs as prediction, which has 'Yes'",
+    ),
+    ({"group": ["unknown", None, "b", "b"]}, {}, "a level is called 'unknown', as the 1 missing values"),
+    ({"s": ["u", "NaN", "u", "v"]}, {"unit": "s"}, "--unit 's': 1 of 4 values are missing"),
     ({"guess": [0, None, None, 1]}, {}, "--prediction 'guess': 2 of 4 values are missing"),
     ({"s": [0.1, float("nan"), 0.2, 0.3]}, {"score": "s"}, "1 of 4 values are missing or no number"),
     ({"s": [0.1, 1.2, 0.2, 0.3]}, {"score": "s"}, "found 0.1 to 1.2"),
@@ -92,6 +109,12 @@ def test_all_problems_are_told_at_once(planted: Write, tmp_path: Path) -> None:
         ("broken.parquet", b"truth,guess,group\n1,1,a\n", "not readable as Parquet"),
         ("latin.csv", "truth,guess,group\n1,1,é\n0,0,b\n".encode("latin-1"), "not readable as CSV in UTF-8"),
         ("ragged.csv", b"truth,guess,group\n1,1,a\n0,0,b,c,d\n", "not readable as CSV"),
+        (
+            "short.csv",
+            b'truth,guess,group\n1,1,"a\nb"\n0,1\n1,0\n0,0,b\n',
+            "line 4 has 2 of 3 fields.*1 more",
+        ),
+        (".", None, "found a folder"),
         ("twice.csv", b"truth,guess,group,truth\n1,1,a,0\n", "the header names this column twice"),
     ],
 )
@@ -122,3 +145,34 @@ def test_values_of_people_are_not_told(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="found 1,200") as refused:
         audit(asked(path))
     assert "Jane" not in str(refused.value)
+
+
+def test_nan_is_no_mark_of_a_missing_group(tmp_path: Path) -> None:
+    path = tmp_path / "nan.parquet"
+    pl.DataFrame(GOOD | {"group": [1.0, float("nan"), 2.0, 2.0]}).write_parquet(path)
+    with pytest.raises(PlanError, match=r"--group 'group': 1 values are NaN.*mark missing values as null"):
+        audit(asked(path))
+
+
+def test_no_output_takes_the_place_of_another_file(planted: Write, tmp_path: Path) -> None:
+    path, limits = planted(10, 0.0), tmp_path / "limits.yaml"
+    limits.write_text("- {metric: accuracy_difference, attribute: group, limit: 0.3}\n")
+    before, link = path.read_bytes(), tmp_path / "link.html"
+    link.symlink_to(limits)
+    question, folder = asked(path, limits=limits), tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(PlanError) as refused:
+        run_audit(question, folder / ".." / path.name, link, folder)
+    assert refused.value.exit_code == 2
+    assert len(refused.value.problems) == 3
+    told = "\n".join(refused.value.problems)
+    for words in (
+        "FILE and --json are one file",
+        "--limits and --html are one",
+        "--publish .*found a folder",
+    ):
+        assert re.search(words, told), told
+    with pytest.raises(PlanError, match="--json and --html are one file"):
+        run_audit(question, tmp_path / "new", folder / ".." / "new")
+    assert path.read_bytes() == before
+    assert not (tmp_path / "new").exists()

@@ -100,7 +100,7 @@ def test_the_page_says_what_the_record_says(scored: Audit) -> None:
         scored.digest,
         "3,000 rows",
         "alpha 0.05",
-        "cells of the record hold fewer",
+        "of its cells hold fewer than 10 people",
     ):
         assert fact in text
     assert "conventional, not from a plan" not in text

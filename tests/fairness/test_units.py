@@ -170,8 +170,58 @@ def test_units_that_are_all_alike_inside_count_once() -> None:
     entries = Entries(unit, np.zeros(40, np.int64), np.full(40, 5.0), (unit % 2).astype(float))
     sizes = effective.clustered(np.array([0.5]), np.array([200]), entries)
     assert sizes.size[0] == pytest.approx(39)
-    assert sizes.freedom[0] == 39
+    assert sizes.freedom[0] == pytest.approx(39)
     assert sizes.at(0.05)[0, 0] == pytest.approx(39 * (1.6449 / 1.6849) ** 2, rel=1e-3)
+
+
+def missed(rng: np.random.Generator, sizes: list[int], p: float, icc: float, alpha: float) -> int:
+    """How often a rate of one group lies beyond its upper limit; its units are of these sizes."""
+    count, runs = np.array(sizes), 400
+    spread = (1 - icc) / icc
+    event = rng.binomial(count, rng.beta(p * spread, (1 - p) * spread, (runs, len(sizes))))
+    beyond = 0
+    for drawn in event:
+        weight = np.concatenate([drawn, count - drawn]).astype(float)
+        kind = np.repeat([1.0, 0.0], len(sizes))
+        unit, held = np.tile(np.arange(len(sizes)), 2), weight > 0
+        entries = Entries(unit[held], np.zeros(held.sum(), np.int64), weight[held], kind[held])
+        rate = np.array([drawn.sum() / count.sum()])
+        size = effective.clustered(rate, np.array([count.sum()]), entries).at(alpha)[:, 0]
+        beyond += int(upper_limit(rate * size, size, alpha)[0] < p)
+    return beyond
+
+
+@pytest.mark.parametrize(
+    ("sizes", "p", "icc", "alpha"),
+    [
+        ([1000] * 3 + [1] * 500, 0.2, 0.3, 0.05),
+        ([1000] * 3 + [1] * 500, 0.1, 0.1, 0.0025),
+        ([100] * 5 + [1] * 1000, 0.05, 0.5, 0.05),
+        ([500] * 50, 0.05, 0.3, 0.0025),
+        ([2000] * 3, 0.05, 0.3, 0.05),
+    ],
+)
+def test_few_large_units_or_few_with_events_do_not_pass_for_many(
+    sizes: list[int], p: float, icc: float, alpha: float
+) -> None:
+    assert missed(np.random.default_rng(31), sizes, p, icc, alpha) <= most(400, alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0025])
+@pytest.mark.parametrize(("heavy", "weight", "light"), [(5, 100, 1000), (20, 20, 800), (100, 10, 1000)])
+@pytest.mark.parametrize("p", [0.05, 0.1, 0.2])
+def test_few_heavy_rows_without_events_do_not_hide_their_rate(
+    heavy: int, weight: int, light: int, p: float, alpha: float
+) -> None:
+    """Heavy rows are events twice as often as light ones."""
+    rng, runs = np.random.default_rng(32), 4000
+    h, x = rng.binomial(heavy, 2 * p, runs), rng.binomial(light, p, runs)
+    sums = h * float(weight) + x, (heavy - h) * float(weight) + light - x
+    squares = h * float(weight) ** 2 + x, (heavy - h) * float(weight) ** 2 + light - x
+    rate = sums[0] / (sums[0] + sums[1])
+    size = effective.weighted(rate, (h + x, heavy + light - h - x), sums, squares).at(alpha)[:, 0]
+    true = p * (2 * heavy * weight + light) / (heavy * weight + light)
+    assert (upper_limit(rate * size, size, alpha) < true).sum() <= most(runs, alpha)
 
 
 def test_a_single_unit_shows_nothing() -> None:
