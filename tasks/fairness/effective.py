@@ -36,7 +36,7 @@ Smaller levels look further into the tail and ask for more, by the square of the
 
 MILD = 1.25
 """Weights that cost more than this factor of rows are judged on fewer still: a few heavy rows, none of which
-is an event by chance, leave no trace in the variance. So far simulated errors stay at the level."""
+is an event by chance, leave no trace in the variance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def _units_with(entries: Entries, kind: NDArray[np.bool_], held: Any) -> Floats:
     rows = coo_matrix((entries.weight[kind], place), held.shape).tocsr()
     squared = held.multiply(held)
     squares, fourth = (_column_sums(table) for table in (squared, squared.multiply(squared)))
-    part = _column_sums(squared.multiply(rows > 0)) / np.where(squares > 0, squares, 1.0)
+    part = _column_sums(squared.multiply(rows.astype(bool))) / np.where(squares > 0, squares, 1.0)
     return np.minimum(
         _kish(_column_sums(rows), _column_sums(rows.multiply(rows))), _kish(squares, fourth) * part
     )
