@@ -71,7 +71,11 @@ class Sizes:
     def at(self, alpha: float) -> Floats:
         """Sizes at a one-sided level: [groups, 1], or [g, h] where pairs share units."""
         size = self._known(alpha) * few_units(self.freedom, alpha)
-        return size[:, None] if self.gain is None else size[:, None] * self.gain
+        if self.gain is None:
+            return size[:, None]
+        # What units have in common is estimated, and too uncertain for the tails of smaller levels.
+        gain = self.gain if alpha >= TRUSTED_LEVEL else np.minimum(self.gain, 1.0)
+        return size[:, None] * gain
 
     @property
     def design_effect(self) -> Floats:

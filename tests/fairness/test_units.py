@@ -131,6 +131,23 @@ def test_templates_gain_by_what_their_groups_have_in_common() -> None:
         assert narrow < wide
 
 
+def alike(pairs: int, differing: int) -> Cube:
+    """Templates whose groups agree, half of them events, but for a few where only the first is one."""
+    first = np.arange(pairs) < pairs // 2
+    second = first & (np.arange(pairs) >= differing)
+    y = np.concatenate([first, second]).astype(int)
+    return Cube.from_arrays(y, y, {"g": np.repeat(["a", "b"], pairs)}, unit=np.tile(np.arange(pairs), 2))
+
+
+@pytest.mark.parametrize("alpha", [0.0025, 0.0005])
+def test_below_the_usual_level_what_groups_have_in_common_is_no_gain(alpha: float) -> None:
+    """Exact: with k of 400 templates discordant a pass asks a limit at which k were unlikely enough."""
+    for k in (0, 1, 3, 6):
+        high = one(alike(400, k), 0.9, alpha).high
+        assert high is not None
+        assert binom.cdf(k, 400, high) <= alpha
+
+
 def test_design_effects_are_shown() -> None:
     rng = np.random.default_rng(23)
     found = one(clusters(rng, (200, 200), (10, 10), (0.4, 0.4), 0.3), 0.2).groups
