@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from tasks.fairness import Cube
+from tasks.fairness.counted import LABEL, count_groups
 from tasks.fairness.links import IDENTITY
 from tasks.fairness.metrics import Basis
 from tasks.fairness.quantities import Share
 from tasks.fairness.table import METRICS
-from tasks.plan.judgement import Judgement, Limit
+from tasks.plan.judgement import Judgement, Limit, TooSmall
 from tasks.plan.plan import crossing
 from tasks.represent.records import Coverage
 from tasks.represent.table import JOINER
@@ -29,8 +30,6 @@ POWER = 0.8
 FEWEST = 20
 """Rows of either class without which the gate judges no quantity of the score."""
 _ALL: list[str | None] = [None]
-LABEL = "label"
-"""The pseudo-attribute whose groups are the true classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +129,21 @@ def _label_rate(training: Cube, label: str | None) -> float:
 
 def _denominators(training: Cube, attribute: str, need: _Need) -> list[tuple[str, int]]:
     """Each group's rows of the kind that is needed, in the training part."""
-    if attribute == LABEL:
-        totals = training.counts.sum(axis=-1).reshape(-1, len(training.labels)).sum(axis=0)
-        return [(name, int(n)) for name, n in zip(training.labels, totals, strict=True)]
-    levels, counts = training.cells(crossing(attribute))
-    by_class: NDArray[np.int64] = counts.sum(axis=2)
+    names, by_class = _by_class(training, crossing(attribute))
     rows = by_class.sum(axis=1)
     if need.basis != "n" and need.label is not None:
         positives = by_class[:, training.labels.index(need.label)]
         rows = positives if need.basis == "positives" else rows - positives
-    names = (JOINER.join(level) for level in levels)
     return [(name, int(n)) for name, n in zip(names, rows, strict=True)]
+
+
+def _by_class(training: Cube, attributes: tuple[str, ...]) -> tuple[Sequence[str], NDArray[np.int64]]:
+    """Names of the groups and their rows of each class, as the gate divides them."""
+    if LABEL in attributes:
+        counted = count_groups(training, attributes, TooSmall(), None)
+        return counted.names, np.asarray(counted.counts.sum(axis=2))
+    levels, counts = training.cells(attributes)
+    return [JOINER.join(level) for level in levels], np.asarray(counts.sum(axis=2))
 
 
 def _covered(limit: Limit, need: _Need, group: str, n: int, scale: float, judgement: Judgement) -> Coverage:

@@ -94,3 +94,19 @@ def test_the_level_in_force_is_what_each_judgement_may_spend(town: Callable[...,
 
 def test_accuracy_is_what_the_plan_requires(town: Callable[..., Judgement]) -> None:
     assert covered(town, ("accuracy_difference", 0.1))[0].assumed == 0.5
+
+
+def test_groups_by_the_label_are_the_gates(town: Callable[..., Judgement]) -> None:
+    limits = [
+        Limit(metric="accuracy_difference", attribute=name, limit=0.1) for name in ("label", "sex x label")
+    ]
+    judgement = town().model_copy(update={"limits": limits, "test_set": PLANNED})
+    found = {one.group: one.training for one in coverage(COUNTS, 2000, judgement)}
+    assert found == {
+        "0": 2900,
+        "1": 1100,
+        "F x 0": 900,
+        "F x 1": 100,
+        "M x 0": 2000,
+        "M x 1": 1000,
+    }
