@@ -94,13 +94,17 @@ class Groups(ABC):
 
     def worst_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:
         """Bounds of each pair on the bad side; certain ones share the level between both groups."""
-        share = 2 if certain and not scale.alone else 1
-        return scale.worst_case(self.limits(level / share, certain=certain))
+        if certain and not scale.alone:
+            _, low, high = self.limits(level / 2, certain=True)
+            return scale.apart(high, low)
+        return scale.worst_case(self.limits(level, certain=certain))
 
     def best_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:
         """Bounds of each pair on the good side."""
-        share = 2 if certain and not scale.alone else 1
-        return scale.best_case(self.limits(level / share, certain=certain))
+        if certain and not scale.alone:
+            _, low, high = self.limits(level / 2, certain=True)
+            return scale.apart(low, high)
+        return scale.best_case(self.limits(level, certain=certain))
 
     def keeps(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
         """Whether a pair is shown to keep a limit at a level, beyond the proposal of `worst_case`."""

@@ -52,6 +52,14 @@ class Scale(Protocol):
         """One-sided bound of each pair on the good side: FAIL needs it beyond the limit."""
         ...
 
+    def apart(self, over: Floats, under: Floats) -> Floats:
+        """The metric of each pair where g lies at ``over`` and h at ``under``, limits of their own.
+
+        With g's upper and h's lower limits, each at half of a level, this is the box bound: it holds at
+        that level whatever the limits are of, which MOVER's does not.
+        """
+        ...
+
     def kept(self, limit: float, link: Link, level: float) -> Boundary:
         """H0 "g lies too far above h", as p[g] >= boundary(p[h]); its rejection is PASS."""
         ...
@@ -98,6 +106,10 @@ class Difference:
         """Lower limit of the difference."""
         return -np.minimum(bounds.difference_upper(*limits), self.anything).T
 
+    def apart(self, over: Floats, under: Floats) -> Floats:
+        """Difference of limits."""
+        return np.clip(over - under.T, -self.anything, self.anything)
+
     def kept(self, limit: float, link: Link, level: float) -> Boundary:
         """H0: value[g] >= value[h] + limit."""
         return Line(1.0, limit) if link is IDENTITY else Curve(link, 1.0, limit, level)
@@ -136,6 +148,11 @@ class Ratio:
     def best_case(self, limits: Limits) -> Floats:
         """Upper limit of the ratio."""
         return bounds.ratio_upper(*limits)
+
+    def apart(self, over: Floats, under: Floats) -> Floats:
+        """Ratio of limits, infinite where the greater may be 0."""
+        above, below = np.maximum(over, 0.0), np.maximum(under, 0.0).T
+        return np.where(above > 0, below / np.where(above > 0, above, 1.0), np.inf)
 
     def kept(self, limit: float, link: Link, level: float) -> Boundary:
         """H0: value[g] >= value[h] / limit."""
@@ -179,6 +196,11 @@ class LogRatio:
         with np.errstate(divide="ignore"):
             return -np.log(self.ratio.best_case(limits))
 
+    def apart(self, over: Floats, under: Floats) -> Floats:
+        """Logarithm of the ratio of limits."""
+        with np.errstate(divide="ignore"):
+            return -np.log(self.ratio.apart(over, under))
+
     def kept(self, limit: float, link: Link, level: float) -> Boundary:
         """H0: value[g] >= exp(limit) value[h]."""
         return self.ratio.kept(exp(-limit), link, level)
@@ -216,6 +238,10 @@ class Greatest:
     def best_case(self, limits: Limits) -> Floats:
         """Lower limit of the value."""
         return np.diag(own(limits[1]))
+
+    def apart(self, over: Floats, under: Floats) -> Floats:  # noqa: ARG002 - no pair
+        """The group's own limit."""
+        return np.diag(own(over))
 
     def kept(self, limit: float, link: Link, level: float) -> Boundary:  # noqa: ARG002 - as the others
         """No pair is compared: the limits of a group are exact.

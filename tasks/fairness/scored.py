@@ -15,14 +15,16 @@ from scipy.special import expit, logit, stdtrit
 
 from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import Counted
-from tasks.fairness.groups import ENOUGH, Groups
-from tasks.fairness.scales import Limits
+from tasks.fairness.groups import ENOUGH, SMALLEST_LEVEL, Groups
+from tasks.fairness.scales import Limits, Scale
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 CALIBRATION_BINS = 10
 """Calibration is compared in this many bins of equal width (Naeini et al. 2015)."""
+EXACT = 1e-9
+"""Edges this near to each other are one."""
 HALF_NORMAL = float(np.sqrt(2 / np.pi))
 """Mean of the absolute value of a standard normal."""
 
@@ -114,6 +116,14 @@ class Scored(Groups):
             f"{self.name} of {self.names[i]} needs {ENOUGH} positives and {ENOUGH} negatives" for i in few
         ]
 
+    def keeps(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
+        """By the approximate limits, at levels they were simulated for; smaller ones show nothing."""
+        return level >= SMALLEST_LEVEL and super().keeps(scale, pair, limit, level)
+
+    def breaks(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
+        """Likewise."""
+        return level >= SMALLEST_LEVEL and super().breaks(scale, pair, limit, level)
+
     def quantile(self, level: float) -> Floats:
         """How many standard errors: Student's t on the rarer class."""
         fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
@@ -185,9 +195,21 @@ def calibration_error(counted: Counted) -> Scored:
     value = np.abs(gaps).sum(axis=1)
     bias = HALF_NORMAL * np.sqrt(np.maximum(noise - gaps**2, 0) / n[:, None]).sum(axis=1)
     spread = np.sqrt(np.maximum(noise.sum(axis=1) - value**2, 0) / n)
-    hidden = ((h.positives + h.negatives) * h.reach).sum(axis=1) / n
+    hidden = ((h.positives + h.negatives) * h.reach).sum(axis=1) / n + _straddling(h) / n
     head = _common(counted, h)
     return Scored("ece", *head, value, h, counted.is_independent, spread, bias + hidden, hidden)
+
+
+def _straddling(h: Histograms) -> Floats:
+    """What bins that reach across an edge of the ten may hide: their rows may belong to either side.
+
+    Rows that are off by x in all and move to another bin change two absolute values by at most x each.
+    """
+    ends = np.concatenate([[0.0], h.edges, [1.0]])
+    tenths = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
+    first, last = (np.searchsorted(tenths, end) for end in (ends[:-1] + EXACT, ends[1:] - EXACT))
+    off = h.positives * (1 - h.middles) + h.negatives * h.middles
+    return np.asarray(2 * off[:, first != last].sum(axis=1))
 
 
 def _in_bins(table: Floats, coarse: Ints) -> Floats:

@@ -11,8 +11,10 @@ from scipy.stats import binom, norm
 from tasks.fairness import Cube, Verdict, judge
 from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import count_groups
+from tasks.fairness.gate import tables_of
 from tasks.fairness.scored import auc
 from tasks.fairness.scores import ScoreBins
+from tasks.fairness.table import METRICS
 from tasks.plan.judgement import TooSmall
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -164,6 +166,61 @@ def test_coarse_bins_widen_the_interval_by_what_they_hide() -> None:
     assert found["b"][1] is not None
     assert found["b"][0] < 0.01
     assert found["b"][1] > 0.99
+
+
+def test_bins_across_a_tenth_widen_the_calibration_error_by_what_they_hide() -> None:
+    """Scores .19 are too often positive and .21 never: in one bin from .16 to .24 they cancel."""
+    score = np.repeat([0.19, 0.21, 0.45, 0.55], 5000)
+    label = np.concatenate([np.arange(5000) < 2000, np.zeros(5000), np.arange(10_000) % 2]).astype(int)
+    group = np.repeat(["b", "a"], 10_000)
+    found = {}
+    for edges in ([0.16, 0.24, 0.4, 0.5, 0.6], [0.16, 0.2, 0.24, 0.4, 0.5, 0.6]):
+        cube = Cube.from_arrays(label, label, {"g": group}, score=score, score_edges=edges)
+        (judged,) = judge(cube, [{"metric": "calibration_error_maximum", "attribute": "g", "limit": 0.15}])
+        found[len(edges)] = judged
+    assert found[5].verdict is not Verdict.PASS
+    assert found[5].high is None or found[5].high > 0.21
+    assert found[6].verdict is Verdict.FAIL
+
+
+def test_levels_below_those_simulated_show_nothing_of_scores() -> None:
+    rng = np.random.default_rng(4)
+    cube = cube_of([binormal(rng, 0.9, 3000, 3000), binormal(rng, 0.9, 3000, 3000)])
+    for limit in (
+        {"metric": "auc_minimum", "limit": 0.6},
+        {"metric": "auc_minimum", "limit": 0.98},
+        {"metric": "auc_difference", "limit": 0.3},
+        {"metric": "abroca", "limit": 0.4},
+    ):
+        shown, hidden = (judge(cube, [{"attribute": "g", **limit}], alpha)[0] for alpha in (0.05, 0.0004))
+        assert shown.verdict is not Verdict.INCONCLUSIVE
+        assert hidden.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("level", [0.05, 0.0005])
+def test_the_certain_bound_of_a_pair_is_a_box(level: float) -> None:
+    """2,000 rows at .705 against 20 at .005, nearly no false positives: MOVER passed too often there."""
+    counts = np.array([[[1_000_000, 0], [590, 1410]], [[1_000_000, 0], [20, 0]]], np.int64)
+    counted = count_groups(Cube({"g": ("a", "b")}, ("0", "1"), "1", counts), ("g",), TooSmall(), None)
+    for metric in ("equalized_odds_sum", "equalized_odds_mean"):
+        for groups in tables_of(METRICS[metric], counted):
+            _, low, high = groups.limits(level / 2, certain=True)
+            scale = METRICS[metric].scale
+            worst, best = (f(scale, level, certain=True)[0, 1] for f in (groups.worst_case, groups.best_case))
+            assert worst == pytest.approx(min(high[0, 0] - low[1, 0], 2), abs=1e-9)
+            assert best == pytest.approx(max(low[0, 0] - high[1, 0], -2), abs=1e-9)
+            assert worst >= groups.worst_case(scale, level)[0, 1]
+
+
+def test_certain_bounds_of_ratios_divide_limits() -> None:
+    low, high = np.array([[0.2], [0.0]]), np.array([[0.4], [0.5]])
+    ratio = METRICS["selection_rate_ratio"].scale
+    assert ratio.apart(high, low)[1, 0] == pytest.approx(0.2 / 0.5)  # worst: low of a over high of b
+    assert ratio.apart(high, low)[0, 1] == 0
+    assert ratio.apart(low, high)[0, 1] == pytest.approx(0.5 / 0.2)
+    assert ratio.apart(low, high)[1, 0] == np.inf
+    epsilon = METRICS["differential_fairness_epsilon"].scale
+    assert epsilon.apart(high, low)[1, 0] == pytest.approx(np.log(0.5 / 0.2))
 
 
 def test_fewer_than_twenty_of_a_class_are_inconclusive() -> None:
