@@ -17,6 +17,9 @@ from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
 from tasks.plan.judgement import Judgement
 
+TENTHS = tuple(i / 10 for i in range(1, 10))
+"""Edges of the bins in which calibration is compared."""
+
 
 def evaluate(
     predictions: pl.DataFrame,
@@ -113,15 +116,17 @@ def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) 
 
 
 def quantile_edges(scores: Sequence[float], bins: int = 100) -> tuple[float, ...]:
-    """Inner edges of score bins: quantiles of validation scores, each once.
+    """Inner edges of score bins: quantiles of validation scores, each once, and the tenths.
+
+    Calibration is compared in tenths: a bin that reached across one would hide which side its rows are on.
 
     Args:
         scores: of the validation part, in [0, 1].
         bins: wanted; ties leave fewer.
 
     Returns:
-        At most ``bins - 1`` rising edges.
+        At most ``bins + 8`` rising edges.
     """
     shares = np.linspace(0, 1, bins + 1)[1:-1]
     edges = np.unique(np.quantile(np.asarray(scores, float), shares, method="inverted_cdf"))
-    return tuple(float(edge) for edge in edges)
+    return tuple(float(edge) for edge in np.union1d(edges, TENTHS))

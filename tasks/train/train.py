@@ -148,7 +148,9 @@ def _rule(plan: Plan, scores: npt.NDArray[np.float32]) -> Rule:
     if label.positive is not None and len(label.values) == 2:
         positive = scores[:, label.values.index(label.positive)]
         inner = np.linspace(0, 1, SCORE_BINS + 1)[1:-1]
-        edges = tuple(np.unique(np.quantile(positive, inner, method="inverted_cdf")).astype(float).tolist())
+        found = np.quantile(positive, inner, method="inverted_cdf").astype(float)
+        # Calibration is compared in tenths: a bin that reached across one would hide which side rows are on.
+        edges = tuple(np.union1d(found, np.arange(1, 10) / 10).tolist())
     return Rule(tuple(label.values), label.positive, 0.5, edges)
 
 

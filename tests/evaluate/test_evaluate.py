@@ -137,9 +137,11 @@ def test_training_labels_count_without_predictions() -> None:
     assert cube.rates()["selection_rate"][0] == pytest.approx((described["label"] == "yes").mean())
 
 
-def test_edges_are_quantiles_each_once() -> None:
-    scores = np.arange(1, 1001) / 1001
-    edges = quantile_edges(scores, 10)
-    assert len(edges) == 9
-    assert np.histogram(scores, [0, *edges, 1])[0].tolist() == pytest.approx([100] * 10, abs=1)
-    assert quantile_edges([0.5] * 50) == (0.5,)
+def test_edges_are_quantiles_each_once_and_the_tenths() -> None:
+    scores = (np.arange(1, 1001) / 1001).tolist()
+    edges = quantile_edges(scores, 8)
+    tenths = [i / 10 for i in range(1, 10)]
+    assert list(edges) == sorted({*edges, *tenths})
+    quantiles = sorted(set(edges) - set(tenths))
+    assert np.histogram(scores, [0, *quantiles, 1])[0].tolist() == pytest.approx([125] * 8, abs=1)
+    assert quantile_edges([0.5] * 50) == tuple(tenths)
