@@ -50,8 +50,9 @@ def natural_order(level: str) -> tuple[Any, ...]:
 def encode(name: str, values: Any, *, missing: str | None = None) -> Codes:
     """Encode a column: `Codes` as they are, integers, booleans and categories in place, else by names.
 
-    Missing are null, None, pandas' NA and NaT, the empty string, and NaN among strings (pandas' mark).
-    NaN among numbers is not a missing group: it is a number that could not be computed, and refused.
+    Missing are null, None, pandas' NA and NaT (also as NaN in its columns of text and of categories) and
+    the empty string. Any other NaN is no missing group: it is a number that could not be computed, and is
+    refused.
 
     Args:
         name: what the column is called, for messages.
@@ -60,7 +61,8 @@ def encode(name: str, values: Any, *, missing: str | None = None) -> Codes:
         missing: the level of missing values; without it a missing value is an error.
 
     Raises:
-        ValueError: for missing values where none may be, NaN, codes out of range, or too many levels.
+        ValueError: for missing values where none may be, NaN, a level called like missing ones, codes out of
+            range, or too many levels.
     """
     if isinstance(values, Codes):
         return _checked(name, values)
@@ -142,6 +144,11 @@ def _with_missing(name: str, values: pl.Series, missing: str | None) -> Codes:
     levels = list(there.levels)
     if missing not in levels:
         levels.append(missing)
+    elif (there.codes == there.first + levels.index(missing)).any():
+        raise ValueError(
+            f"{name}: a level is called {missing!r}, as its {values.null_count()} missing values would be: "
+            "rename the level, or fill in the missing values"
+        )
     codes = np.full(len(values), levels.index(missing), np.min_scalar_type(len(levels)))
     codes[values.is_not_null().to_numpy()] = there.codes.astype(np.int64) - there.first
     return _few(name, Codes(codes, levels, declared=there.declared))
@@ -150,7 +157,7 @@ def _with_missing(name: str, values: pl.Series, missing: str | None) -> Codes:
 def _from_names(name: str, values: pl.Series, missing: str | None) -> Codes:
     if values.dtype.is_float() and values.is_nan().any():
         wrong = f"{name}: {values.is_nan().sum()} of {len(values)} values are missing (NaN)"
-        advice = ": is it a number that needs `bins`? Else mark a group that is not known as null"
+        advice = ": is it a number that needs `bins`? Else mark missing values as null (None)"
         raise ValueError(wrong + (advice if missing is not None else ""))
     found = values.unique()
     if len(found) > MAXIMUM_LEVELS:

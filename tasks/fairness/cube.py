@@ -211,8 +211,7 @@ class Cube:
         if self.weights is not None:
             return self
         ones = self.counts.astype(np.float64)
-        units = self.units and self.units.weighed()
-        return replace(self, weights=ones, squares=ones, units=units)
+        return replace(self, weights=ones, squares=ones, units=self.units and self.units.weighed())
 
     def widened(self, levels: Mapping[str, Iterable[str]], classes: tuple[str, ...]) -> Cube:
         """The same counts with room for more levels (beside its own) and classes, which get 0.
@@ -242,14 +241,15 @@ class Cube:
         """Sum over all attributes but these; their order becomes the order of the axes.
 
         Raises:
-            ValueError: for an attribute that the cube does not have.
+            ValueError: for an attribute that the cube does not have, or one named more than once.
         """
         kept = tuple(attributes)
+        if len(set(kept)) < len(kept):
+            raise ValueError(f"each attribute is named once, found {', '.join(kept)}")
         if kept == tuple(self.axes):
             return self
         if strange := [name for name in kept if name not in self.axes]:
-            known = ", ".join(self.axes) or "none"
-            raise ValueError(f"no attribute {strange} in this cube, there are: {known}")
+            raise ValueError(f"no attribute {strange} in this cube, there are: {', '.join(self.axes)}")
         names, last = list(self.axes), len(self.axes)
         axes = [*(names.index(name) for name in kept), last, last + 1]
         return replace(

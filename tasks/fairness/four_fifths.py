@@ -139,8 +139,10 @@ def four_fifths(
         alpha: level of significance in (0, 1); 0.05 is the usual "about two standard deviations".
 
     Raises:
-        ValueError: for an attribute or class that the cube lacks, or no positive class.
+        ValueError: for an attribute or class that the cube lacks, no positive class, or a level that is none.
     """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha: a level above 0 and below 1 is expected, found {alpha:g}")
     chosen = selected_class(cube, selected)
     names, n, events, unknown = selections(cube, by, chosen)
     tallies = [_Tally(x, of) for x, of in zip(events.tolist(), n.tolist(), strict=True)]

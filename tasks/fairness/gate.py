@@ -26,6 +26,7 @@ from tasks.fairness.settling import Pair
 from tasks.fairness.table import METRICS, Metric
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.plan.judgement import Limit, TooSmall
+from tasks.plan.limits import parse_limits
 from tasks.plan.plan import crossing
 
 HALVINGS = 12
@@ -55,10 +56,12 @@ def judge(
 
     Raises:
         ValueError: for a limit that can't be read, an attribute that the cube lacks or that has fewer
-            than two levels, or a metric of the score where there is none.
+            than two levels, a metric of the score where there is none, or a level that is none.
     """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha: a level above 0 and below 1 is expected, found {alpha:g}")
     policy = too_small or TooSmall()
-    wanted = [limit if isinstance(limit, Limit) else Limit.model_validate(limit) for limit in limits]
+    wanted = parse_limits(limits)
     counted: dict[tuple[str, ...], Counted] = {}
     for attributes in (crossing(limit.attribute) for limit in wanted):
         if attributes not in counted:
@@ -177,8 +180,8 @@ class _Case:
         sign = self.scale.sign
         # A metric of two rates is undefined where one of them can't be compared, whatever the other says.
         undefined = any(groups.undefined or not _compared(groups, pairs) for groups in self.tables)
-        values = [pair.value for pair in pairs if not np.isnan(pair.value)]
-        measured = None if undefined or not values else max(values, key=lambda value: value * sign)
+        values = [] if undefined else [pair for pair in pairs if not np.isnan(pair.value)]
+        most = max(values, key=lambda pair: pair.value * sign, default=None)
         low, high = self._bounds(pairs, undefined=undefined)
         view = settling.View(self.metric, self.limit, self.alpha, self.comparisons)
         settles = view.settles(worst, reasons) if verdict is Verdict.INCONCLUSIVE else ""
@@ -187,18 +190,20 @@ class _Case:
             attribute=self.limit.attribute,
             limit=self.limit.limit,
             verdict=verdict,
-            measurement=measured,
+            measurement=None if most is None else most.value + 0.0,  # -0 is 0
             low=low,
             high=high,
             alpha=self.alpha,
             comparisons=self.comparisons,
             n=worst.n if worst is not None else 0,
             worst=worst.names if worst is not None else None,
+            measured_on=None if most is None else most.names,
+            worst_value=None if worst is None or not np.isfinite(worst.value) else worst.value + 0.0,
             settles=settles,
             detectable=view.detectable(worst) if worst is not None else None,
             groups=tuple(record for groups in self.tables for record in groups.records()),
             not_judged=tuple(dict.fromkeys(name for groups in self.tables for name in groups.not_judged)),
-            sentence=view.sentence(verdict, measured, (low, high), worst, settles),
+            sentence=view.sentence(verdict, most, (low, high), worst, settles),
         )
 
 

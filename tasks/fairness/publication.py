@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from math import inf
 from random import Random, SystemRandom
 
 import numpy as np
@@ -123,7 +124,7 @@ def suppressed(
         guarantee=(
             f"counts of 1 to {threshold - 1} are hidden; each of them, in any crossing of "
             f"{', '.join(part.axes) or 'no attribute'}, stays open within a range of at least {threshold} "
-            "values for a reader of these tables, and no hidden count follows exactly"
+            "values for a reader of these tables, and no hidden count follows exactly; zeros are shown"
         ),
     )
 
@@ -181,12 +182,12 @@ def noised(cube: Cube, epsilon: float, rows_per_person: int = 1, random: Random 
         random: the source of randomness; the operating system's unless a test needs a fixed one.
 
     Raises:
-        ValueError: for an epsilon that is not above 0, fewer than 1 row, or a cube in which a sampling
-            unit has more rows than stated.
+        ValueError: for an epsilon that is not finite and above 0, fewer than 1 row, or a cube in which a
+            sampling unit has more rows than stated.
     """
-    if not epsilon > 0 or rows_per_person < 1:
+    if not 0 < epsilon < inf or rows_per_person < 1:
         found = f"{epsilon} and {rows_per_person}"
-        raise ValueError(f"an epsilon above 0 and at least 1 row per person are expected, found {found}")
+        raise ValueError(f"epsilon above 0 and finite and at least 1 row per person expected, found {found}")
     if cube.units is not None:
         most = int(np.bincount(cube.units.unit, cube.units.counts).max(initial=0))
         if most > rows_per_person:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, isfinite
+from math import ceil, isfinite, isnan
 
 from scipy.special import ndtri
 
+from tasks.fairness.columns import UNKNOWN
 from tasks.fairness.groups import Groups
 from tasks.fairness.scales import Scale
 from tasks.fairness.table import Metric
 from tasks.fairness.verdict import Verdict
+from tasks.fairness.words import words
 from tasks.plan.judgement import Limit
 
 POWER = 0.8
 PRACTICAL_ROWS = 1e9
+SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,14 @@ class Pair:
         return replace(self, best_case=bound)
 
 
+def said_bounds(low: float | None, high: float | None) -> str:
+    """Bounds in words; one that is missing or infinite is none."""
+    known = ["" if bound is None or not isfinite(bound) else f"{bound:.3f}" for bound in (low, high)]
+    if all(known):
+        return "between {} and {}".format(*known)
+    return f"at least {known[0]}" if known[0] else f"at most {known[1]}" if known[1] else "not bounded"
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """A limit and the levels in force, for what is said about it."""
@@ -80,7 +91,8 @@ class View:
             value, error = pair.value, pair.groups.error(pair.g, self.alpha)
         else:
             value, error = pair.groups.error_at_equality(pair.g, pair.h, self.alpha)
-        found = self.scale.distance(spread, value, error) if value > 0 else float("nan")
+        known = value > 0 and not isnan(pair.value)
+        found = self.scale.distance(spread, value, error) if known else float("nan")
         return found if isfinite(found) else None
 
     def settles(self, pair: Pair | None, reasons: list[str]) -> str:
@@ -89,17 +101,29 @@ class View:
             return "; ".join(reasons)
         if pair is None:
             return "no two groups to compare"
+        if isnan(pair.value):
+            return f"{self._nobody(pair)}: the {self.metric.kind} is undefined"
         rate, g, h = pair.names
-        low, high = sorted((pair.best_case, pair.worst_case))
         against = "" if self.scale.alone else f" against {h}"
         found = self.detectable(pair)
         shown = "" if found is None else self._shown(found)
-        return (
-            f"{rate} of {g}{against} lies between {low:.3f} and {high:.3f}; {shown}{self._rows_needed(pair)}"
-        )
+        bounds = said_bounds(*sorted((pair.best_case, pair.worst_case)))
+        return f"{words(rate)} of {g}{against}: {bounds}; {shown}{self._rows_needed(pair)}"
+
+    @staticmethod
+    def _nobody(pair: Pair) -> str:
+        """Whose rate is 0, where all are: no ratio can be taken."""
+        groups = pair.groups
+        names = [groups.names[i] for i in range(len(groups.names)) if groups.judged[i]]
+        listed = ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
+        if groups.name == "selection_rate":
+            return f"nobody was selected in {listed}"
+        return f"the {words(groups.name)} is 0 in {listed}"
 
     def _shown(self, found: float) -> str:
         what = "it could be shown to keep" if self.scale.alone else "equal rates could be shown to keep"
+        if self.metric.kind == "ratio":
+            return f"{what} a ratio of at least {found:.3f} (80% power); "
         return f"{what} {found:.3f} (minimum detectable disparity, 80% power); "
 
     def _rows_needed(self, pair: Pair) -> str:
@@ -113,6 +137,8 @@ class View:
         own = pair.groups.error(pair.g, self.alpha) ** 2
         other = 0.0 if alone else (slope * pair.groups.error(pair.h, self.alpha)) ** 2
         grow, need = self._cheapest(pair, own, other, allowed)
+        if unknown := [name for name in pair.names[1:] if UNKNOWN in name.split(" x ") and name in grow]:
+            return f"{unknown[0]}: find out these rows' group, or leave them out and say so"
         if not isfinite(need) or need > PRACTICAL_ROWS:
             return "at these rates it lies so near the limit that no practical number of rows would settle it"
         return f"about {need:,.0f} rows of {grow} would settle it at these rates"
@@ -133,29 +159,45 @@ class View:
     def sentence(
         self,
         verdict: Verdict,
-        measured: float | None,
+        most: Pair | None,
         bounds: tuple[float | None, float | None],
         pair: Pair | None,
         settles: str,
     ) -> str:
-        """Both sides in words: "equal opportunity difference 0.140 > limit 0.1 (F vs M, n=212) ..."."""
+        """Both sides in words: "equal opportunity difference 0.140 > limit 0.1 (F vs M, n=212) ...".
+
+        Where another pair than the deciding one lies furthest apart, both are told.
+        """
         rising = self.scale.sign > 0
         limit = f"limit {self.limit.limit:g}"
         where = self._where(pair)
+        value = f"{self.metric.words} {self._values(verdict, most, pair)}"
         if verdict is Verdict.FAIL and pair is not None:
-            sign, words = (">", "at least") if rising else ("<", "at most")
-            return f"{self.metric.words} {pair.value:.3f} {sign} {limit}{where}: {words} {pair.best_case:.3f}"
-        value = "undefined" if measured is None else f"{measured:.3f}"
+            sign, side = (">", "at least") if rising else ("<", "at most")
+            return f"{value} {sign} {limit}{where}: {side} {pair.best_case:.3f}"
         if verdict is Verdict.PASS and pair is not None:
-            sign, words = ("<=", "at most") if rising else (">=", "at least")
-            return f"{self.metric.words} {value} {sign} {limit}{where}: {words} {pair.worst_case:.3f}"
-        low, high = ("?" if bound is None else f"{bound:.3f}" for bound in bounds)
-        return f"{self.metric.words} {value}, between {low} and {high}, {limit}{where}: {settles}"
+            sign, side = ("<=", "at most") if rising else (">=", "at least")
+            return f"{value} {sign} {limit}{where}: {side} {pair.worst_case:.3f}"
+        known = "" if most is None else f", {said_bounds(*bounds)}"
+        return f"{value}{known}, {limit}{where}: {settles}"
+
+    def _values(self, verdict: Verdict, most: Pair | None, pair: Pair | None) -> str:
+        """The measured value; where the deciding pair has another, both and whose they are."""
+        if most is None or pair is None or f"{most.value:.3f}" == f"{pair.value:.3f}":
+            shown = pair if verdict is Verdict.FAIL else most
+            return "undefined" if shown is None else f"{shown.value + 0.0:.3f}"
+        how = "shown" if verdict is Verdict.FAIL else "decided"
+        return f"{most.value:.3f} ({self._named(most)}); {how} on {self._named(pair)}, {pair.value:.3f}"
+
+    def _named(self, pair: Pair) -> str:
+        rate, g, h = pair.names
+        named = f"{words(rate)} of " if len(self.metric.quantities) > 1 or rate.endswith(")") else ""
+        return f"{named}{g}" if self.scale.alone else f"{named}{g} against {h}"
 
     def _where(self, pair: Pair | None) -> str:
         if pair is None:
             return ""
         rate, g, h = pair.names
-        named = f"{rate} of " if len(self.metric.quantities) > 1 or rate.endswith(")") else ""
+        named = f"{words(rate)} of " if len(self.metric.quantities) > 1 or rate.endswith(")") else ""
         versus = "" if self.scale.alone else f" vs {h}"
         return f" ({named}{g}{versus}, n={pair.n})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -47,12 +48,18 @@ def _from_pandas(values: Any) -> NDArray[Any]:
     plain = np.asarray(values, dtype=object) if gone.any() else np.asarray(values)
     if gone.any():
         plain = plain.copy()
-        plain[gone] = None
+        untyped = values.dtype == object  # of text and categories NaN is pandas' own mark, like its NA
+        plain[[i for i in np.flatnonzero(gone) if not (untyped and isinstance(plain[i], float))]] = None
     return plain
 
 
 def _from_objects(name: str, array: NDArray[Any]) -> pl.Series:
-    values = [None if value is None or value != value else value for value in array]  # noqa: PLR0124 - NaN
+    values = array.tolist()
+    if nan := sum(isinstance(value, float) and isnan(value) for value in values):
+        raise ValueError(
+            f"{name}: {nan} of {len(values)} values are missing (NaN), a number that could not be computed: "
+            "mark missing values as null (None)"
+        )
     try:
         return pl.Series(name, values, strict=True)
     except TypeError:

@@ -16,6 +16,7 @@ from tasks.fairness.metrics import BASE_RATE, JACCARD, MISSES, RATES, REJECTION_
 from tasks.fairness.quantities import Macro, Odds, Quantity, Score, Share
 from tasks.fairness.scales import Difference, Greatest, Least, LogRatio, Ratio, Scale
 from tasks.fairness.scored import auc, calibration_error, calibration_slope
+from tasks.fairness.words import words
 from tasks.plan.metrics import FAMILIES, MACRO, PROPORTIONS, Kind
 from tasks.plan.metrics import METRICS as BOUNDED
 
@@ -107,7 +108,7 @@ def _row(
     kind = BOUNDED[name].kind
     return Metric(
         name=name,
-        words=name.replace("_", " "),
+        words=words(name),
         quantities=quantities,
         kind=kind,
         scale=scale or SCALES[kind],

@@ -69,6 +69,9 @@ class Judged(Record):
         comparisons: ordered pairs of groups over all rates and limits judged together.
         n: rows in the denominators of the worst pair.
         worst: the pair of groups that decides, and the rate it differs in: (rate, high, low).
+        measured_on: the pair of groups that `measurement` is of, as `worst`; of several rates the widest.
+        worst_value: the metric of `worst`, None when undefined: where bounds are wider for fewer rows, the
+            pair that decides is not the one that lies furthest apart.
         settles: what would settle an INCONCLUSIVE, or "" otherwise.
         detectable: minimum detectable disparity of the worst pair: equal rates would be shown, with
             80% power, to differ by less than this (difference) or to have more than this ratio.
@@ -88,6 +91,8 @@ class Judged(Record):
     comparisons: int
     n: int
     worst: tuple[str, str, str] | None
+    measured_on: tuple[str, str, str] | None = None
+    worst_value: float | None = None
     settles: str = ""
     detectable: float | None = None
     groups: tuple[GroupRate, ...] = ()

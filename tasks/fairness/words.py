@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tasks.fairness.verdict import Judged
-from tasks.plan.metrics import METRICS
+import re
+
+from tasks.fairness.verdict import Judged, Verdict
+from tasks.plan.metrics import KINDS, METRICS
 
 SHORT = {
     "tpr": "true positive rate",
@@ -16,16 +18,32 @@ SHORT = {
     "for": "false omission rate",
     "f1": "F1",
     "auc": "AUC",
+    "abroca": "ABROCA",
+    "ece": "calibration error",
+    "fn_per_fp": "false negatives per false positive",
 }
 
 
 def words(name: str) -> str:
     """A metric's or a rate's name in words."""
-    rate, space, label = name.partition(" ")  # "tpr (b)": of class b against the rest
-    stem, _, kind = rate.rpartition("_")
-    if stem in SHORT:
-        return f"{SHORT[stem]} {kind}"
-    return SHORT.get(rate, rate.replace("_", " ")) + space + label
+    rate, bracket, label = name.partition(" (")  # "tpr (b)": of class b against the rest
+    return "".join(map(_one, re.split(r"( [+-] )", rate))) + bracket + label
+
+
+def _one(name: str) -> str:
+    """One name of a sum: "tpr", "tpr_minimum", "macro_tpr_ratio"."""
+    if name in SHORT:
+        return SHORT[name]
+    if name.startswith("macro_"):
+        return f"macro {_one(name.removeprefix('macro_'))}"
+    stem, _, kind = name.rpartition("_")
+    return f"{_one(stem)} {kind}" if stem and kind in KINDS else name.replace("_", " ")
+
+
+def headed(name: str) -> str:
+    """The same as a heading or a sentence's begin."""
+    said = words(name)
+    return said[0].upper() + said[1:]
 
 
 def number(value: float | None) -> str:
@@ -39,8 +57,21 @@ def limit_of(one: Judged) -> str:
     return f"{'≥' if from_below else '≤'} {one.limit:g}"
 
 
+def _other(one: Judged) -> tuple[str, str, str] | None:
+    """The pair that the measured value is of, where it says something else than the deciding pair."""
+    if one.measured_on is None or one.worst is None or number(one.measurement) == number(one.worst_value):
+        return None
+    return one.measured_on
+
+
+def _between(pair: tuple[str, str, str]) -> str:
+    rate, *groups = pair
+    named = " against ".join(dict.fromkeys(groups))  # one group alone, of a minimum or a maximum
+    return named + (f", {rate[rate.index('(') :]}" if rate.endswith(")") else "")
+
+
 def decided_by(one: Judged) -> str:
-    """The pair of groups that decides, with both rates."""
+    """The pair of groups that decides, with both rates; with its value where another lies further apart."""
     if one.worst is None:
         return "undefined: no pair of groups can be compared"
     rate, high, low = one.worst
@@ -49,4 +80,11 @@ def decided_by(one: Judged) -> str:
         f"{group} {number(rates[rate, group].rate)}" if (rate, group) in rates else group
         for group in dict.fromkeys((high, low))  # one group alone, of a minimum or a maximum
     ]
-    return f"{words(rate)}: {' against '.join(shown)}, n={one.n:,}"
+    decisive = f"{words(rate)}: {' against '.join(shown)}, n={one.n:,}"
+    most = _other(one)
+    if most is None:
+        return decisive
+    return (
+        f"measured {number(one.measurement)} ({_between(most)}); "
+        f"{'shown' if one.verdict is Verdict.FAIL else 'decided'} on {decisive}: {number(one.worst_value)}"
+    )

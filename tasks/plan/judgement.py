@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -255,6 +256,9 @@ class Limit(Member):
 
     @model_validator(mode="after")
     def _fits_its_metric(self) -> Limit:
+        names = re.split(r"\s+x\s+", self.attribute.strip())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the crossing {self.attribute!r} names {', '.join(twice)} more than once")
         bounded = METRICS[self.metric]
         if not bounded.above < self.limit < bounded.below:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,24 @@ from tasks.plan.plan import crossing
 SHAPE = "a list of limits is expected: `- {metric: ..., attribute: sex x race, limit: 0.05}`"
 PSEUDO = ("label",)
 """What an attribute may be beside a group: the true classes."""
+
+
+def parse_limits(limits: Sequence[Limit | Mapping[str, Any]]) -> list[Limit]:
+    """Limits as they are, or as a plan writes them.
+
+    Raises:
+        ValueError: with every problem, its place and key.
+    """
+    found, problems = [], []
+    for i, limit in enumerate(limits):
+        try:
+            found.append(limit if isinstance(limit, Limit) else Limit.model_validate(limit))
+        except ValidationError as error:
+            lines = (line for detail in error.errors() for line in explain(detail))
+            problems += [f"limits[{i}]: {line}" for line in lines]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return found
 
 
 def read_limits(path: Path, groups: Sequence[str]) -> tuple[Limit, ...]:

@@ -139,7 +139,8 @@ def test_every_spelling_of_a_column_counts_alike(spell: object) -> None:
         (pl.Series(["a", None, "b"], dtype=pl.Enum(["b", "a", "c"])), ("a", "b", "c", "unknown")),
         (pl.Series(["a", None, "b"]), ("a", "b", "unknown")),
         (pd.Series(["a", None, "b"]), ("a", "b", "unknown")),
-        (pd.Series(["a", float("nan"), "b"]), ("a", "b", "unknown")),
+        (pd.Series(["a", float("nan"), "b"], dtype="string"), ("a", "b", "unknown")),
+        (pd.Series(["a", pd.NA, "b"]), ("a", "b", "unknown")),
         (pd.Series(["a", None, "b"], dtype="category"), ("a", "b", "unknown")),
         (pd.Categorical(["a", None, "b"]), ("a", "b", "unknown")),
         (pd.Series([1, None, 2], dtype="Int64"), ("1", "2", "unknown")),
@@ -233,7 +234,14 @@ def test_declared_levels_stay_without_rows() -> None:
         ({"groups": {"tpr": [1, 2, 3]}}, "can't be called"),
         ({"groups": {"weight": [1, 2, 3]}}, "can't be called"),
         ({"groups": {"sex x race": [1, 2, 3]}}, "stands between two"),
-        ({"groups": {"g": [1.0, float("nan"), 2.0]}}, "1 of 3 values are missing.*mark a group"),
+        ({"groups": {"g": [1.0, float("nan"), 2.0]}}, "1 of 3 values are missing.*mark missing"),
+        (
+            {"groups": {"g": ["a", float("nan"), "b"]}},
+            "1 of 3 .*mark missing values as null",
+        ),
+        ({"groups": {"g": np.array(["a", float("nan"), "b"], object)}}, "mark missing values as null"),
+        ({"groups": {"g": pd.Series(["a", float("nan"), "b"], dtype=object)}}, "mark missing values as null"),
+        ({"groups": {"g": ["unknown", None, "b"]}}, "a level is called 'unknown', as its 1 missing values"),
         ({"groups": {"g": ["1", 1, 2]}}, "two types are spelt alike: 1"),
         ({"groups": {"g": [["a"], ["b"], ["a"]]}}, "one value a row"),
         ({"y_true": ["1", "", "0"]}, "missing"),
@@ -271,3 +279,10 @@ def test_a_cube_that_does_not_fit_its_axes_is_refused() -> None:
         assert old in content
         with pytest.raises(ValueError, match="expected"):
             Cube.from_json(content.replace(old, new))
+
+
+def test_an_attribute_is_named_once() -> None:
+    cube = Cube.from_arrays([0, 1], [1, 1], {"r": ["a", "b"]})
+    for repeated in (lambda: cube.rates(["r", "r"]), lambda: cube.marginal(["r", "r"])):
+        with pytest.raises(ValueError, match="named once, found r, r"):
+            repeated()

@@ -131,7 +131,7 @@ def test_equalized_odds_is_the_larger_gap_and_needs_both() -> None:
     assert judged.verdict is FAIL
     assert judged.measurement == pytest.approx(0.3)
     assert judged.worst == ("fpr", "b", "a")
-    assert "(fpr of b vs a" in judged.sentence
+    assert "(false positive rate of b vs a" in judged.sentence
     assert judged.comparisons == 4
 
 
@@ -149,13 +149,22 @@ def test_limits_are_read_as_the_plan_writes_them_and_refused_otherwise() -> None
     cube = selecting({"a": (2000, 10_000), "b": (2000, 10_000)})
     (typed,) = judge(cube, [Limit(metric="demographic_parity_difference", attribute="g", limit=0.1)])
     assert typed == one(cube)
-    for wrong in (
+    wrong = (
         {**SELECTION},
         {**SELECTION, "limit": 0.1, "metric": "niceness"},
         {**SELECTION, "limit": 1.5},
-    ):
-        with pytest.raises(ValueError, match="validation error"):
-            judge(cube, [wrong])
+        {**SELECTION, "limit": 0.1, "attribute": "g x g"},
+    )
+    with pytest.raises(ValueError, match=r"limits\[0\]: limit: is required") as refused:
+        judge(cube, wrong)
+    told = str(refused.value)
+    assert "limits[1]: metric: 'niceness' is none of" in told
+    assert "limits[2]: a limit on demographic_parity_difference lies between 0 and 1" in told
+    assert "limits[3]: the crossing 'g x g' names g more than once" in told
+    assert "pydantic" not in told
+    for alpha in (0.0, 1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="alpha: a level above 0 and below 1"):
+            one(cube, alpha=alpha)
     with pytest.raises(ValueError, match="no attribute"):
         judge(cube, [{**SELECTION, "attribute": "age", "limit": 0.1}])
 

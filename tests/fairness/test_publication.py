@@ -233,7 +233,7 @@ def test_a_noised_cube_states_its_epsilon_and_has_no_negative_counts() -> None:
     assert more.deviation > 3 * result.deviation
 
 
-@pytest.mark.parametrize(("epsilon", "rows"), [(0, 1), (-1, 1), (float("nan"), 1), (1, 0)])
+@pytest.mark.parametrize(("epsilon", "rows"), [(0, 1), (-1, 1), (float("nan"), 1), (float("inf"), 1), (1, 0)])
 def test_noise_without_privacy_is_refused(epsilon: float, rows: int) -> None:
     with pytest.raises(ValueError, match="epsilon above 0"):
         noised(cube_from(np.ones((2, 2, 2), np.int64)), epsilon, rows)

@@ -171,3 +171,10 @@ def test_every_group_is_compared_with_the_highest(pairs: list[tuple[int, int]]) 
             for more in one.with_more:
                 assert more.ratio == pytest.approx(((k + more.persons) / n) / (k1 / n1))
     assert rule.frame().height == len(groups)
+
+
+def test_a_level_that_is_none_is_refused() -> None:
+    cube = Cube.from_arrays([0, 1], [0, 1], {"g": ["a", "b"]})
+    for alpha in (0.0, 1.0, float("nan")):
+        with pytest.raises(ValueError, match="alpha: a level above 0 and below 1"):
+            four_fifths(cube, ["g"], alpha=alpha)
