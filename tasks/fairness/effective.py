@@ -25,7 +25,8 @@ DISCORDANT = 4.0
 """Pseudo-units that differ wholly, added to the variance of a paired difference: units that all agree
 bound a difference by about 3 / units, not by 0 (Agresti and Min 2005)."""
 SKEWED = 1.65
-"""The same where few units differ: k in one direction are bounded by k + z sqrt(k + 4 + 1.65 sqrt(k)), at .05 never below the exact (Poisson) limit for k up to 50; only the usual level takes a gain."""
+"""The same where few units differ: k in one direction are bounded by k + z sqrt(k + 4 + 1.65 sqrt(k)), at
+.05 never below the exact (Poisson) limit for k up to 50; only the usual level takes a gain."""
 
 
 TRUSTED = 20
