@@ -100,7 +100,7 @@ def replay(
     ] = None,
 ) -> None:
     """Rebuild every number from a dossier or an audit and compare. Exit 3 names each mismatch."""
-    if target.endswith(".json"):
+    if target.endswith(".json") or Path(target).is_file():  # a dossier is a folder
         _replay_audit(Path(target), data, retrain)
     if data is not None:
         _wrong("--data goes with an audit's JSON file; a dossier names its data itself")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from tasks.errors import PlanError
 from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
 from tasks.fairness.gate import judge
+from tasks.fairness.quantities import Score
+from tasks.fairness.table import METRICS
 from tasks.fairness.verdict import Judged
 from tasks.plan.judgement import Limit
 
@@ -47,6 +50,8 @@ def audit(asked: Asked) -> Audit:
         PlanError: with every problem of the question, the file, its columns or the limits.
     """
     limits, problems = _limits(asked)
+    if limits is not None and asked.columns.score is None:
+        problems += _scoreless(limits)
     if not 0 < asked.alpha <= LARGEST_ALPHA:
         problems.append(
             f"--alpha: a level above 0 and at most {LARGEST_ALPHA} is expected, found {asked.alpha:g}"
@@ -86,6 +91,13 @@ def judged_all(cube: Cube, limits: Limits, alpha: float) -> tuple[Judged, ...]:
         return tuple(judge(cube, limits.limits, alpha))
     except ValueError as error:
         raise PlanError("assay audit", [str(error)]) from error
+
+
+def _scoreless(limits: Limits) -> Iterator[str]:
+    """Limits on the score, which was not named."""
+    for name in dict.fromkeys(limit.metric for limit in limits.limits):
+        if any(isinstance(quantity, Score) for quantity in METRICS[name].quantities):
+            yield f"--score must name the column of the positive class's probability: {name} is of the score"
 
 
 def _of_all_classes(limit: Limit) -> bool:

@@ -12,14 +12,16 @@ from tasks.audit.drawing import Scale, box, curve, dot, line, picture, short, te
 from tasks.evaluate.curves import SMALLEST_CLASS, calibration_points, classes_by_level, roc_points
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged
-from tasks.fairness.words import limit_of, words
-from tasks.plan.metrics import METRICS
+from tasks.fairness.words import headed, limit_of, words
+from tasks.plan.metrics import METRICS, PROPORTIONS
 
 WIDTH = 360.0
 MARGIN = 8.0
 ROW = 40.0
 MOST_CURVES = 6
 MOST_RATES = 4
+SUMS = ("average_absolute_odds_difference",)
+"""Named differences that are means over several rates."""
 
 
 @dataclass(frozen=True)
@@ -40,35 +42,94 @@ def rate_figures(one: Judged) -> list[Figure]:
 def _rates(one: Judged, name: str, rates: Sequence[GroupRate]) -> Figure:
     """Each group's rate with its 95% interval, and the band that the limit leaves."""
     known = [rate for rate in rates if rate.rate is not None]
-    band = _band(one, [rate.rate for rate in known if rate.rate is not None and rate.judged])
-    ends = [end for r in known for end in (r.low, r.high, r.rate) if end is not None] + list(band or ())
-    low, high = (max(0.0, min(ends) - 0.02), max(ends) + 0.02) if ends else (0.0, 1.0)
-    scale = Scale(low, min(1.0, high) if high <= 1.02 else high, MARGIN, WIDTH - MARGIN)
+    unit = Unit.of(name)
+    band = _band(one, name, [rate for rate in known if rate.judged])
+    ends = [end for r in known for end in (r.low, r.high, r.rate) if end is not None]
+    low, high = unit.reach([*ends, *((band.low, band.high) if band else ())])
+    scale = Scale(low, high, MARGIN, WIDTH - MARGIN)
     bottom = ROW * len(rates) + 6
-    shapes = [] if band is None else [_banded(scale, band, bottom)]
-    shapes += _axis(scale, bottom)
+    shapes = [] if band is None else [_banded(scale, (band.low, band.high), bottom)]
+    shapes += _axis(scale, bottom, unit)
     for i, rate in enumerate(rates):
-        shapes += _rate(scale, ROW * i, rate)
+        shapes += _rate(scale, ROW * i, rate, unit)
     title = f"{words(name)} by {one.attribute}"
-    told = "; ".join(f"{rate.group} {_shown(rate.rate)} of n={rate.n:,}" for rate in rates)
-    caption = f"{title[0].upper()}{title[1:]} with 95% intervals."
+    told = "; ".join(f"{rate.group} {unit.shown(rate.rate)} of n={rate.n:,}" for rate in rates)
+    caption = f"{headed(name)} by {one.attribute} with 95% intervals."
     if band is not None:
-        caption += f" The band is what {words(one.metric)} {limit_of(one)} leaves room for."
+        caption += f" The band is what {words(one.metric)} {limit_of(one)} leaves room for{band.told}."
     return Figure(picture(WIDTH, bottom + 22, title, told, shapes), caption)
 
 
-def _band(one: Judged, rates: Sequence[float]) -> tuple[float, float] | None:
-    """Where all rates must lie: below the highest for a ratio, above the lowest for a difference."""
+@dataclass(frozen=True)
+class Unit:
+    """How one figure writes its values: shares as percentages, all else as numbers.
+
+    Attributes:
+        percent: whether values are shares of rows, in [0, 1].
+    """
+
+    percent: bool
+
+    @classmethod
+    def of(cls, name: str) -> Unit:
+        """The unit of a rate."""
+        plain = name.partition(" (")[0].removeprefix("macro_")
+        return cls(plain in (*PROPORTIONS, "base_rate"))
+
+    def shown(self, value: float | None) -> str:
+        """A value beside its group."""
+        if value is None:
+            return "undefined"
+        return f"{value:.1%}" if self.percent else f"{value + 0.0:.3f}"
+
+    def tick(self, value: float) -> str:
+        """A value below the axis."""
+        return f"{100 * value:g}%" if self.percent else f"{value:g}"
+
+    def reach(self, values: Sequence[float]) -> tuple[float, float]:
+        """Ends of an axis on which all values lie, with some room; shares stay in [0, 1]."""
+        if not values:
+            return 0.0, 1.0
+        low, high = min(values), max(values)
+        room = max(0.02, 0.04 * (high - low))
+        if self.percent:
+            return max(0.0, low - room), min(1.0, high + room)
+        return low - room, high + room
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Where the limit leaves room, and which group it is measured from."""
+
+    low: float
+    high: float
+    told: str = ""
+
+
+def _band(one: Judged, name: str, rates: Sequence[GroupRate]) -> _Band | None:
+    """Room below the higher rate of the deciding pair for a ratio, above its lower one for a difference.
+
+    A figure of another rate than the deciding one is anchored at the highest or the lowest rate.
+    """
     kind = METRICS[one.metric].kind
+    known = {rate.group: rate.rate for rate in rates if rate.rate is not None}
     if kind == "minimum":
-        return one.limit, max([1.0, *rates])
+        return _Band(one.limit, max([1.0, *known.values()]))
     if kind == "maximum":
-        return 0.0, one.limit
-    if not rates or not one.metric.endswith(("_ratio", "_difference")):
+        return _Band(min([0.0, *known.values()]), one.limit)
+    if not known or not one.metric.endswith(("_ratio", "_difference")) or one.metric in SUMS:
         return None  # a sum or a mean of gaps: no band in one rate
+    pair = one.worst[1:] if one.worst is not None and one.worst[0] == name else ()
+    chosen = [group for group in pair if group in known] or list(known)
     if kind == "ratio":
-        return one.limit * max(rates), max(rates)
-    return min(rates), min(rates) + one.limit
+        group = max(chosen, key=lambda each: known[each])
+        return _Band(one.limit * known[group], known[group], _told(pair, f"below {group}"))
+    group = min(chosen, key=lambda each: known[each])
+    return _Band(known[group], known[group] + one.limit, _told(pair, f"above {group}"))
+
+
+def _told(pair: Sequence[str], where: str) -> str:
+    return f" {where} (decided on {' against '.join(pair)})" if pair else f" {where}"
 
 
 def _banded(scale: Scale, band: tuple[float, float], bottom: float) -> Markup:
@@ -77,23 +138,23 @@ def _banded(scale: Scale, band: tuple[float, float], bottom: float) -> Markup:
     return Markup("").join([box(first, 0, last - first, bottom, "band"), *edges])
 
 
-def _axis(scale: Scale, bottom: float) -> list[Markup]:
+def _axis(scale: Scale, bottom: float, unit: Unit) -> list[Markup]:
     shapes = [line(scale.start, bottom, scale.end, bottom, "axis")]
     for tick in scale.ticks():
         x = scale.at(tick)
         anchor = "start" if x < 20 else "end" if x > WIDTH - 20 else "middle"
         shapes += [
             line(x, 0, x, bottom, "grid"),
-            text(x, bottom + 15, f"{100 * tick:g}%" if scale.high <= 1 else f"{tick:g}", "small", anchor),
+            text(x, bottom + 15, unit.tick(tick), "small", anchor),
         ]
     return shapes
 
 
-def _rate(scale: Scale, top: float, rate: GroupRate) -> list[Markup]:
+def _rate(scale: Scale, top: float, rate: GroupRate, unit: Unit) -> list[Markup]:
     note = "" if rate.judged else ", not judged"
     shapes = [
         text(MARGIN, top + 16, short(rate.group), "name"),
-        text(WIDTH - MARGIN, top + 16, f"{_shown(rate.rate)}  n={rate.n:,}{note}", "small", "end"),
+        text(WIDTH - MARGIN, top + 16, f"{unit.shown(rate.rate)}  n={rate.n:,}{note}", "small", "end"),
     ]
     if rate.rate is None:
         return shapes
@@ -179,9 +240,3 @@ def _square(
         place = 372 + 18 * i
         shapes += [curve([(8, place - 4), (44, place - 4)], i), text(52, place, name)]
     return picture(WIDTH, 362 + 18 * len(names), title, "; ".join(names), shapes)
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return f"{value:.1%}" if value <= 1 else f"{value:.3f}"

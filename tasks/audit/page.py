@@ -12,7 +12,7 @@ from tasks.audit.places import privacy
 from tasks.audit.records import Audit
 from tasks.audit.sections import section, shown_laws
 from tasks.fairness.verdict import Judged, Verdict
-from tasks.fairness.words import decided_by, limit_of, number, words
+from tasks.fairness.words import decided_by, headed, limit_of, measured, number
 from tasks.plan.plan import crossing
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
@@ -50,8 +50,8 @@ def _environment() -> Environment:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     environment.filters |= {
-        "words": words,
-        "num": number,
+        "headed": headed,
+        "measured": measured,
         "limit": limit_of,
         "decided": decided_by,
         "mark": lambda verdict: MARKS[verdict],

@@ -26,7 +26,7 @@ def place_problems(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path
             named[_identity(path)].append(name)
     for names in named.values():
         if any(name in outputs for name in names[1:]):
-            path = (inputs | outputs)[names[0]]
+            path = {**inputs, **outputs}[names[0]]
             yield f"{' and '.join(names)} are one file, {path}: writing would destroy what is in it"
     for name, path in outputs.items():
         if path is not None and path.is_dir():

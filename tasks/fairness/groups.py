@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from tasks.fairness.scales import Limits, Scale, own
 from tasks.fairness.verdict import GroupRate
+from tasks.fairness.words import words
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -134,14 +135,17 @@ class Groups(ABC):
         return [*self._unjudged_problems(), *self._undefined_problems(), *self.lacking]
 
     def _undefined_problems(self) -> list[str]:
-        return [f"{self.name} of {name} is undefined: no rows to take it over" for name in self.undefined]
+        if not self.undefined:
+            return []
+        groups = ", ".join(self.undefined)
+        return [f"{words(self.name)} is undefined in {groups}: no rows to take it over"]
 
     def _unjudged_problems(self) -> list[str]:
         found = []
         share = self.rows[~self.judged].sum() / max(1, self.rows.sum())
         if share > UNJUDGED_SHARE:
             found.append(
-                f"{share:.1%} of rows are in groups too small to judge by {self.name}, "
+                f"{share:.1%} of rows are in groups too small to judge by {words(self.name)}, "
                 f"at most {UNJUDGED_SHARE:.0%} may be"
             )
         large = [
@@ -150,11 +154,13 @@ class Groups(ABC):
         ]
         if large:
             found.append(
-                f"groups of {ALWAYS_JUDGED} or more must be judged by {self.name}, "
+                f"groups of {ALWAYS_JUDGED} or more must be judged by {words(self.name)}, "
                 f"the training part's counts leave out {', '.join(large)}"
             )
         if self.judged.sum() < 2:
-            found.append(f"at least two groups must be judged by {self.name}, found {self.judged.sum()}")
+            found.append(
+                f"at least two groups must be judged by {words(self.name)}, found {self.judged.sum()}"
+            )
         return found
 
     def records(self) -> list[GroupRate]:

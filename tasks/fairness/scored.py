@@ -17,6 +17,7 @@ from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import Counted
 from tasks.fairness.groups import ENOUGH, SMALLEST_LEVEL, Groups
 from tasks.fairness.scales import Limits, Scale
+from tasks.fairness.words import words
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -110,10 +111,11 @@ class Scored(Groups):
     def lacking(self) -> list[str]:
         """Groups with too few rows of a class, or rows that are no simple sample."""
         if not self.simple:
-            return [f"{self.name} is not judged on weighted rows or sampling units"]
+            return [f"{words(self.name)} is not judged on weighted rows or sampling units"]
         few = np.flatnonzero(self.judged & np.isfinite(self.value) & ~self.large)
         return [
-            f"{self.name} of {self.names[i]} needs {ENOUGH} positives and {ENOUGH} negatives" for i in few
+            f"{words(self.name)} of {self.names[i]} needs {ENOUGH} positives and {ENOUGH} negatives"
+            for i in few
         ]
 
     def keeps(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:

@@ -57,6 +57,12 @@ def limit_of(one: Judged) -> str:
     return f"{'≥' if from_below else '≤'} {one.limit:g}"
 
 
+def measured(one: Judged) -> str:
+    """The metric, and of whom where another pair than the deciding one lies furthest apart."""
+    value, most = number(one.measurement), _other(one)
+    return value if most is None else f"{value} ({_between(most)})"
+
+
 def _other(one: Judged) -> tuple[str, str, str] | None:
     """The pair that the measured value is of, where it says something else than the deciding pair."""
     if one.measured_on is None or one.worst is None or number(one.measurement) == number(one.worst_value):
@@ -81,10 +87,9 @@ def decided_by(one: Judged) -> str:
         for group in dict.fromkeys((high, low))  # one group alone, of a minimum or a maximum
     ]
     decisive = f"{words(rate)}: {' against '.join(shown)}, n={one.n:,}"
-    most = _other(one)
-    if most is None:
+    if _other(one) is None:
         return decisive
     return (
-        f"measured {number(one.measurement)} ({_between(most)}); "
+        f"measured {measured(one)}; "
         f"{'shown' if one.verdict is Verdict.FAIL else 'decided'} on {decisive}: {number(one.worst_value)}"
     )

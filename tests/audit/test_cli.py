@@ -75,7 +75,7 @@ def test_the_base_install_audits_and_replays(compas: Asked, tmp_path: Path) -> N
     content = json.loads(record.read_bytes())
     content["audit"]["judged"][0]["verdict"] = "PASS"
     record.write_text(json.dumps(content))
-    tampered = run("replay", record)
+    tampered = run("replay", record.rename(tmp_path / "a.out"))
     assert tampered.returncode == 3
     assert "Mismatch" in tampered.stdout
     assert "verdict: 'PASS' on record, 'FAIL' rebuilt" in tampered.stdout

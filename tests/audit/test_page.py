@@ -10,8 +10,10 @@ import pytest
 
 from tasks.audit.audit import Asked, audit
 from tasks.audit.drawing import Scale
+from tasks.audit.figures import rate_figures
 from tasks.audit.page import page
 from tasks.audit.records import Audit
+from tasks.fairness.verdict import GroupRate
 
 from .conftest import asked
 
@@ -147,3 +149,39 @@ def test_ticks_are_round_and_on_the_line(low: float, high: float) -> None:
     assert 2 <= len(ticks) <= 8
     assert low <= ticks[0] < ticks[-1] <= high
     assert all(len(f"{tick:g}") <= 6 for tick in ticks)
+
+
+def test_a_figure_draws_values_below_0_in_one_unit(scored: Audit) -> None:
+    rates = tuple(
+        GroupRate(
+            rate_name="tpr - fpr", group=name, events=5, n=90, rate=rate, low=rate - 0.2, high=rate + 0.2
+        )
+        for name, at in (("a", -0.3), ("b", 1.1))
+    )
+    one = scored.judged[0].model_copy(update={"metric": "equalized_odds_sum", "groups": rates, "worst": None})
+    (figure,) = rate_figures(one)
+    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', figure.svg)]
+    # -0.3 and 1.1 on an axis from -0.5 to 1.3 with some room: both inside, neither at an end.
+    assert 40 < places[0] < 60
+    assert 300 < places[1] < 320
+    assert "-0.300  n=90" in figure.svg
+    assert "1.100  n=90" in figure.svg
+    assert "%" not in figure.svg
+    assert figure.caption.startswith("True positive rate - false positive rate by sex x group with 95%")
+
+
+def test_the_band_stands_on_the_deciding_pair(compas: Asked) -> None:
+    ratio = audit(compas).judged[0]
+    assert ratio.worst == ("selection_rate", "African-American", "Other")
+    assert ratio.measured_on == ("selection_rate", "Native American", "Other")
+    (figure,) = rate_figures(ratio)
+    assert figure.caption.endswith(
+        "leaves room for below African-American (decided on African-American against Other)."
+    )
+    band = re.search(r'<rect x="([\d.]+)" y="0" width="([\d.]+)" [^>]*class="band"', figure.svg)
+    assert band is not None
+    edge = float(band[1]) + float(band[2])
+    dots = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', figure.svg)]
+    groups = [rate.group for rate in ratio.groups]
+    assert edge == pytest.approx(dots[groups.index("African-American")], abs=0.2)
+    assert "measured 0.3143 (Native American against Other); shown on" in page(audit(compas))

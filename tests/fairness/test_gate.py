@@ -105,7 +105,7 @@ def test_an_undefined_rate_is_inconclusive_never_zero_or_one() -> None:
         assert judged.verdict is INCONCLUSIVE
         assert judged.measurement is None
         assert judged.worst is None
-        assert "tpr of b is undefined" in judged.settles
+        assert "true positive rate is undefined in b" in judged.settles
         assert {rate.group: rate.rate for rate in judged.groups} == {"a": pytest.approx(5 / 6), "b": None}
     assert one(cube, 0.9, "equal_opportunity_difference").high is None
     assert one(cube, 0.1, "equal_opportunity_ratio").low is None
@@ -264,7 +264,7 @@ def test_at_least_two_groups_are_judged() -> None:
     test = selecting({"a": (2000, 10_000), "b": (10, 40)})
     judged = one(test, too_small=REPORT, training_counts=training({"a": 10_000, "b": 30}))
     assert judged.verdict is INCONCLUSIVE
-    assert "at least two groups must be judged by selection_rate, found 1" in judged.settles
+    assert "at least two groups must be judged by selection rate, found 1" in judged.settles
 
 
 def test_broken_rules_do_not_hide_a_failure() -> None:
@@ -278,7 +278,7 @@ def test_a_group_of_the_training_part_that_is_gone_is_undefined() -> None:
     counts = training({"a": 10_000, "b": 10_000, "gone": 4_000})
     judged = one(test, too_small=REPORT, training_counts=counts)
     assert judged.verdict is INCONCLUSIVE
-    assert "selection_rate of gone is undefined" in judged.settles
+    assert "selection rate is undefined in gone" in judged.settles
 
 
 def test_a_group_that_training_never_saw_is_listed_or_judged_but_never_dropped() -> None:

@@ -125,4 +125,4 @@ def test_an_infinite_ratio_of_errors_is_undefined() -> None:
     counts = np.array([(80, 0, 5, 15), (40, 20, 10, 30)], np.int64).reshape(-1, 2, 2)
     judged = measured(Cube({"g": ("a", "b")}, ("0", "1"), "1", counts), "treatment_equality_difference")
     assert (judged.verdict, judged.measurement) == ("INCONCLUSIVE", None)
-    assert "fn_per_fp of a is undefined" in judged.settles
+    assert "false negatives per false positive is undefined in a" in judged.settles
