@@ -156,7 +156,7 @@ def test_a_figure_draws_values_below_0_in_one_unit(scored: Audit) -> None:
         GroupRate(
             rate_name="tpr - fpr", group=name, events=5, n=90, rate=rate, low=rate - 0.2, high=rate + 0.2
         )
-        for name, at in (("a", -0.3), ("b", 1.1))
+        for name, rate in (("a", -0.3), ("b", 1.1))
     )
     one = scored.judged[0].model_copy(update={"metric": "equalized_odds_sum", "groups": rates, "worst": None})
     (figure,) = rate_figures(one)
