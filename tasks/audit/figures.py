@@ -74,7 +74,7 @@ class Unit:
     def of(cls, name: str) -> Unit:
         """The unit of a rate."""
         plain = name.partition(" (")[0].removeprefix("macro_")
-        return cls(plain in (*PROPORTIONS, "base_rate"))
+        return cls(plain in (*PROPORTIONS, "base_rate", "rejection_rate"))
 
     def shown(self, value: float | None) -> str:
         """A value beside its group."""
