@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tasks.evidence.records import Record
 from tasks.plan.judgement import Judgement, Limit
+from tasks.plan.metrics import METRICS
 
 
 class Loosened(Record):
@@ -36,6 +37,7 @@ def loosened(before: Judgement, now: Judgement) -> tuple[str, ...]:
         *_test_set(before, now),
         *_performance(before, now),
         *_population(before, now),
+        *_data(before, now),
     )
 
 
@@ -64,7 +66,8 @@ def _limits(before: Judgement, now: Judgement) -> Iterator[str]:
 
 
 def _looser(was: Limit, now: Limit) -> bool:
-    return now.limit < was.limit if was.is_ratio else now.limit > was.limit
+    from_below = METRICS[was.metric].kind in ("ratio", "minimum")
+    return now.limit < was.limit if from_below else now.limit > was.limit
 
 
 def _levels(before: Judgement, now: Judgement) -> Iterator[str]:
@@ -126,3 +129,35 @@ def _population(before: Judgement, now: Judgement) -> Iterator[str]:
         yield f"the limits of representation ratios are {found}, they were {list(was.ratio_limits)}"
     if was.raking is not None and present.raking is None:
         yield "raking to the reference population was dropped"
+    elif was.raking is not None and present.raking is not None:
+        yield from _raised(
+            "a raked margin's distance", was.raking.margin_tolerance, present.raking.margin_tolerance
+        )
+        yield from _raised(
+            "the largest raking weight", was.raking.maximum_weight, present.raking.maximum_weight
+        )
+        share, least = was.raking.minimum_effective_share, present.raking.minimum_effective_share
+        if least < share:
+            yield f"the least effective share after raking is {least:g}, it was {share:g}"
+    for name in ("cohen_w", "psi", "js_distance"):
+        before_, now_ = (getattr(each.effect_limits, name, None) for each in (was, present))
+        yield from _raised(f"{name} from the reference population", before_, now_)
+
+
+def _data(before: Judgement, now: Judgement) -> Iterator[str]:
+    was, present = before.expectations, now.expectations
+    yield from _raised(
+        "the share of test rows leaked", was.maximum_leakage_share, present.maximum_leakage_share
+    )
+    yield from _raised("the share of nulls", was.maximum_null_share, present.maximum_null_share)
+    yield from _raised(
+        "the share of duplicates", was.maximum_duplicate_share, present.maximum_duplicate_share
+    )
+    for name in ("maximum_category_distance", "maximum_number_distance", "maximum_drifted_share"):
+        yield from _raised(f"drift's {name}", getattr(before.drift, name), getattr(now.drift, name))
+
+
+def _raised(what: str, was: float | None, now: float | None) -> Iterator[str]:
+    """A largest value that was raised or is no longer limited."""
+    if was is not None and (now is None or now > was):
+        yield f"the limit on {what} is {'gone' if now is None else format(now, 'g')}, it was {was:g}"

@@ -79,8 +79,31 @@ def test_what_became_stricter_is_not(changes: list[tuple[str, Any]]) -> None:
     assert loosened(changed(), changed(*changes)) == ()
 
 
-def test_a_ratio_is_looser_when_it_is_lower() -> None:
-    ratio = {"metric": "demographic_parity_ratio", "attribute": "sex", "limit": 0.8}
-    before = changed(("limits.0", ratio))
-    assert loosened(before, changed(("limits.0", {**ratio, "limit": 0.7})))
-    assert not loosened(before, changed(("limits.0", {**ratio, "limit": 0.9})))
+@pytest.mark.parametrize("metric", ["demographic_parity_ratio", "tpr_minimum"])
+def test_a_limit_from_below_is_looser_when_it_is_lower(metric: str) -> None:
+    limit = {"metric": metric, "attribute": "sex", "limit": 0.8}
+    before = changed(("limits.0", limit))
+    assert loosened(before, changed(("limits.0", {**limit, "limit": 0.7})))
+    assert not loosened(before, changed(("limits.0", {**limit, "limit": 0.9})))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("population.raking.maximum_weight", 20, "the limit on the largest raking weight is 20, it was 10"),
+        ("population.raking.minimum_effective_share", 0.3, "the least effective share after raking is 0.3"),
+        ("expectations.maximum_null_share", 0.5, "the limit on the share of nulls is 0.5, it was 0.1"),
+        ("drift", {"maximum_drifted_share": 0.9}, "the limit on drift's maximum_drifted_share is 0.9"),
+    ],
+)
+def test_looser_demands_on_the_data_are_named(path: str, value: Any, told: str) -> None:
+    (sentence,) = loosened(changed(), changed((path, value)))
+    assert sentence.startswith(told)
+
+
+def test_limits_that_are_gone_are_named() -> None:
+    before = changed(("expectations.maximum_leakage_share", 0.01), ("population.effect_limits", {"psi": 0.1}))
+    assert [sentence.partition(" is gone")[0] for sentence in loosened(before, changed())] == [
+        "the limit on psi from the reference population",
+        "the limit on the share of test rows leaked",
+    ]
