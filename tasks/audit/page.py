@@ -13,7 +13,7 @@ from tasks.audit.records import Audit
 from tasks.audit.sections import section, shown_laws
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import decided_by, headed, limit_of, measured, number
-from tasks.plan.plan import crossing
+from tasks.plan.base import crossing
 
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
 

@@ -12,7 +12,7 @@ from tasks.fairness.four_fifths import FourFifths
 from tasks.fairness.metrics import Cell, tally
 from tasks.fairness.regulators import ImpactTable
 from tasks.fairness.words import words
-from tasks.plan.plan import crossing
+from tasks.plan.base import crossing
 
 CELLS: tuple[Cell, ...] = ("tp", "fp", "fn", "tn")
 SHOWN_RATES = ("selection_rate", "tpr", "fpr", "ppv", "accuracy")

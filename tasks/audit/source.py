@@ -14,8 +14,8 @@ import polars as pl
 from tasks.audit.records import Columns
 from tasks.errors import PlanError
 from tasks.fairness.intake import RESERVED
+from tasks.plan.base import crossing
 from tasks.plan.load import closest
-from tasks.plan.plan import crossing
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet", ".pq")
 SEPARATORS = ",;\t|"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tasks.errors import EvidenceError
@@ -115,13 +116,13 @@ def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) 
     return tuple(found)
 
 
-def quantile_edges(scores: Sequence[float], bins: int = 100) -> tuple[float, ...]:
+def quantile_edges(scores: npt.ArrayLike, bins: int = 100) -> tuple[float, ...]:
     """Inner edges of score bins: quantiles of validation scores, each once, and the tenths.
 
     Calibration is compared in tenths: a bin that reached across one would hide which side its rows are on.
 
     Args:
-        scores: of the validation part, in [0, 1].
+        scores: of the validation part, in [0, 1], shape [rows].
         bins: wanted; ties leave fewer.
 
     Returns:

@@ -25,9 +25,9 @@ from tasks.fairness.scales import Scale, pairs_of
 from tasks.fairness.settling import Pair
 from tasks.fairness.table import METRICS, Metric
 from tasks.fairness.verdict import Judged, Verdict
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Limit, TooSmall
 from tasks.plan.limits import parse_limits
-from tasks.plan.plan import crossing
 
 HALVINGS = 12
 DOUBLINGS = 20

@@ -23,8 +23,8 @@ from tasks.fairness.quantities import Odds, Quantity, Share
 from tasks.fairness.scales import pairs_of
 from tasks.fairness.shares import shares
 from tasks.fairness.table import METRICS
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Limit, TooSmall
-from tasks.plan.plan import crossing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -6,6 +6,7 @@ from tasks.evidence.records import Record
 from tasks.fairness.cube import Cube
 from tasks.fairness.power import expected_cube, power_at_equality, smallest_showable_on
 from tasks.fairness.table import METRICS
+from tasks.fairness.words import words
 from tasks.plan.judgement import Judgement, Limit
 
 LEAST_POWER = 0.5
@@ -51,7 +52,7 @@ class Showable(Record):
 
     @property
     def _what(self) -> str:
-        return f"{self.metric.replace('_', ' ')} by {self.attribute}, limit {self.limit:g}"
+        return f"{words(self.metric)} by {self.attribute}, limit {self.limit:g}"
 
     @property
     def _could(self) -> str:

@@ -21,6 +21,7 @@ from tasks.fairness.allowance import Allowance, Line
 from tasks.fairness.cube import Cube
 from tasks.fairness.gate import judge
 from tasks.fairness.verdict import Judged, Verdict
+from tasks.fairness.words import words
 from tasks.plan.judgement import Judgement
 
 Rows = NDArray[np.uint64]
@@ -120,7 +121,7 @@ def withheld(judged: Sequence[Judged], problem: str) -> tuple[Judged, ...]:
             update={
                 "verdict": Verdict.INCONCLUSIVE,
                 "settles": problem,
-                "sentence": f"{one.metric.replace('_', ' ')} by {one.attribute}: {problem}",
+                "sentence": f"{words(one.metric)} by {one.attribute}: {problem}",
             }
         )
         for one in judged

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tasks.plan.plan import crossing
+from tasks.plan.base import crossing
 from tasks.plan.recipe import Reweighing
 
 

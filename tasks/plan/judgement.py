@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.plan.base import Member
+from tasks.plan.base import Member, crossing
 from tasks.plan.metrics import METRICS, Metric
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
@@ -256,7 +255,7 @@ class Limit(Member):
 
     @model_validator(mode="after")
     def _fits_its_metric(self) -> Limit:
-        names = re.split(r"\s+x\s+", self.attribute.strip())
+        names = crossing(self.attribute)
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"the crossing {self.attribute!r} names {', '.join(twice)} more than once")
         bounded = METRICS[self.metric]
@@ -266,11 +265,6 @@ class Limit(Member):
                 f"both excluded, found {self.limit:g}"
             )
         return self
-
-    @property
-    def is_ratio(self) -> bool:
-        """Whether the limit is a smallest ratio (four-fifths) rather than a largest difference."""
-        return METRICS[self.metric].kind == "ratio"
 
 
 class Performance(Member):

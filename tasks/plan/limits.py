@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import PlanError
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Limit
 from tasks.plan.load import closest, explain, read_yaml
-from tasks.plan.plan import crossing
 
 SHAPE = "a list of limits is expected: `- {metric: ..., attribute: sex x race, limit: 0.05}`"
 PSEUDO = ("label",)

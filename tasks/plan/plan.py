@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from pydantic import Field, model_validator
 
 from tasks.evidence.digest import ordered_json
-from tasks.plan.base import Member
+from tasks.plan.base import Member, crossing
 from tasks.plan.judgement import Judgement
 from tasks.plan.operations import Operations
 from tasks.plan.recipe import Recipe
-
-
-def crossing(attribute: str) -> tuple[str, ...]:
-    """Split ``"sex x race"`` into ``("sex", "race")``; a plain attribute gives one name."""
-    return tuple(re.split(r"\s+x\s+", attribute.strip()))
 
 
 class Plan(Member):

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from tasks.fairness.verdict import Verdict
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Judgement, Population
-from tasks.plan.plan import crossing
 from tasks.represent.effects import effect_problems, effects, judge_effects
 from tasks.represent.population import compared_attributes, read_reference, uncovered
 from tasks.represent.raking import rake, weighted

@@ -21,8 +21,8 @@ from tasks.fairness.links import IDENTITY
 from tasks.fairness.metrics import Basis
 from tasks.fairness.quantities import Share
 from tasks.fairness.table import METRICS
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Judgement, Limit, TooSmall
-from tasks.plan.plan import crossing
 from tasks.represent.records import Coverage
 from tasks.represent.table import JOINER
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from tasks.errors import Refusal, SourceAltered, SourceError
 from tasks.evidence.digest import digest_file
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Judgement, Population
-from tasks.plan.plan import crossing
 from tasks.represent.table import JOINER, Table, tabulate
 
 SHARES_ROUNDED = 0.001  # published tables round: a hundred shares given to five digits may be this far off

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import Refusal
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Raking
-from tasks.plan.plan import crossing
 from tasks.represent.population import uncovered
 from tasks.represent.records import Raked
 from tasks.represent.table import JOINER, Array, Table

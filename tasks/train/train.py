@@ -11,6 +11,8 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from tasks.evaluate.evaluate import quantile_edges
+from tasks.evaluate.performance import auc
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
 from tasks.model.mlp import Architecture, Network
@@ -53,23 +55,14 @@ def train(
         Refusal: a class or a side of the division has no rows.
         AssayError: the loss is not finite any more.
     """
-    recipe, device = plan.recipe, choose_device()
-    threads = plan.operations.compute.threads
+    device, threads = choose_device(), plan.operations.compute.threads
     with deterministic(threads):
         prepared = prepare(frame, described, row_weights, plan)
-        shape = _shape(plan)
-        torch.manual_seed(recipe.seed)
-        network = Network(prepared.encoders, shape).to(device)
-        state = loop.State(network, _optimizer(network, recipe.training.optimizer, device))
         saved = Checkpoints(checkpoints, _key(prepared, plan, device))
-        resumed_from = saved.resume(state)
-        fit, validation = prepared.fit.to(device), prepared.validation.to(device)
-        loop.run(state, fit, validation, recipe.training, recipe.seed, [*callbacks, saved])
-        network.load_state_dict(state.best)
-        network.to("cpu").eval()
+        network, state, resumed_from = _fit(prepared, plan, device, saved, callbacks)
         scores = loop.score(network, prepared.validation.inputs, len(prepared.validation.labels)).numpy()
     rule = _rule(plan, scores)
-    files = freeze(Predictor(prepared.encoders, shape, network, rule), folder)
+    files = freeze(Predictor(prepared.encoders, _shape(plan), network, rule), folder)
     saved.clear()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Trained(
@@ -91,6 +84,25 @@ def train(
         resumed_from=resumed_from,
         refused_checkpoints=tuple(saved.refused),
     )
+
+
+def _fit(
+    prepared: Prepared,
+    plan: Plan,
+    device: torch.device,
+    saved: Checkpoints,
+    callbacks: Sequence[loop.Callback],
+) -> tuple[Network, loop.State, int | None]:
+    """Run the loop, from a checkpoint if there is one; gives the best network, on the CPU."""
+    recipe = plan.recipe
+    torch.manual_seed(recipe.seed)
+    network = Network(prepared.encoders, _shape(plan)).to(device)
+    state = loop.State(network, _optimizer(network, recipe.training.optimizer, device))
+    resumed_from = saved.resume(state)
+    fit, validation = prepared.fit.to(device), prepared.validation.to(device)
+    loop.run(state, fit, validation, recipe.training, recipe.seed, [*callbacks, saved])
+    network.load_state_dict(state.best)
+    return network.to("cpu").eval(), state, resumed_from
 
 
 def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
@@ -146,11 +158,7 @@ def _rule(plan: Plan, scores: npt.NDArray[np.float32]) -> Rule:
     label = plan.judgement.data.label
     edges: tuple[float, ...] = ()
     if label.positive is not None and len(label.values) == 2:
-        positive = scores[:, label.values.index(label.positive)]
-        inner = np.linspace(0, 1, SCORE_BINS + 1)[1:-1]
-        found = np.quantile(positive, inner, method="inverted_cdf").astype(float)
-        # Calibration is compared in tenths: a bin that reached across one would hide which side rows are on.
-        edges = tuple(np.union1d(found, np.arange(1, 10) / 10).tolist())
+        edges = quantile_edges(scores[:, label.values.index(label.positive)], SCORE_BINS)
     return Rule(tuple(label.values), label.positive, 0.5, edges)
 
 
@@ -160,15 +168,5 @@ def _validation(rule: Rule, scores: npt.NDArray[np.float32], prepared: Prepared)
     values = {"accuracy": float((rule.decide(scores) == labels).mean())}
     if rule.score_edges and len(np.unique(labels)) == 2:
         positive = rule.classes.index(str(rule.positive))
-        values["auc"] = auc(scores[:, positive], labels == positive)
+        values["auc"] = auc(labels == positive, scores[:, positive]).value
     return values
-
-
-def auc(scores: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> float:
-    """Area under the ROC curve as the Mann-Whitney statistic over n_positive x n_negative, in [0, 1]."""
-    values, position, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    of_positive = np.bincount(position[positive], minlength=len(values))
-    of_negative = counts - of_positive
-    below = np.cumsum(of_negative) - of_negative
-    wins = float((of_positive * (below + of_negative / 2)).sum())  # a tie is half a win
-    return wins / (int(of_positive.sum()) * int(of_negative.sum()))

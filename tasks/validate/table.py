@@ -7,8 +7,9 @@ import polars as pl
 from tasks.ingest.division import validation_rows
 from tasks.ingest.kinds import kind_of
 from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, UNKNOWN, level_of, typed_column
+from tasks.plan.base import crossing
 from tasks.plan.judgement import Judgement
-from tasks.plan.plan import Plan, crossing
+from tasks.plan.plan import Plan
 
 FINITE, MISSING, NOT_FINITE, WRONG_TYPE = "finite", "missing", "not finite", "wrong type"
 SEEN_IN_TRAINING = "unit is in the training part"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
+from sklearn.metrics import roc_auc_score
 
 from tasks.errors import Refusal
 from tasks.evaluate.performance import accuracy, auc, compare_paired
@@ -124,3 +125,10 @@ def test_a_model_worse_by_the_margin_is_rarely_called_not_worse() -> None:
 def test_other_rows_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same rows"):
         compare_paired(np.ones(3, bool), np.ones(4, bool), 0.01)
+
+
+def test_auc_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(300) < 0.3
+    scores = np.round(rng.random(300) + 0.3 * positive, 1).astype(np.float32)  # with ties
+    assert auc(positive, scores).value == pytest.approx(float(roc_auc_score(positive, scores)))

@@ -109,31 +109,6 @@ def test_impact_ratios_of_local_law_144() -> None:
     assert round(judged.measurement, 2) == 0.58
 
 
-NAMES = (
-    "age workclass fnlwgt education education-num marital-status occupation relationship race sex "
-    "capital-gain capital-loss hours-per-week native-country income"
-)
-
-
-# fairlearn's docs/quickstart.rst (April 2024): a tree fitted and scored on all of Adult, by sex.
-def test_fairlearns_quickstart_on_adult(mirror: Path) -> None:
-    pd, tree = pytest.importorskip("pandas"), pytest.importorskip("sklearn.tree")
-    files = [(mirror / "adult" / "adult.data.gz", 0), (mirror / "adult" / "adult.test.gz", 1)]
-    read = {"names": NAMES.split(), "skipinitialspace": True, "na_values": "?"}
-    rows = pd.concat([pd.read_csv(path, skiprows=skip, **read) for path, skip in files], ignore_index=True)
-    rich = rows.pop("income").str.startswith(">50K").to_numpy()
-    inputs = pd.get_dummies(rows)
-    model = tree.DecisionTreeClassifier(min_samples_leaf=10, max_depth=4, random_state=0).fit(inputs, rich)
-    cube = Cube.from_arrays(rich, model.predict(inputs), {"sex": rows["sex"].to_numpy()})
-    female, male = cube.rates(["sex"]).to_dicts()
-    assert cube.rates()["accuracy"][0] == pytest.approx(0.84435527, abs=5e-7)
-    assert cube.rates()["selection_rate"][0] == pytest.approx(0.16385488, abs=5e-7)
-    assert (female["accuracy"], male["accuracy"]) == pytest.approx((0.92514822, 0.80428799), abs=5e-7)
-    assert (female["selection_rate"], male["selection_rate"]) == pytest.approx(
-        (0.0635499, 0.21359877), abs=5e-7
-    )
-
-
 def test_rates_of_several_classes_are_undefined_without_a_positive_one_but_for_accuracy() -> None:
     truth, guess = ["a", "b", "c", "a"], ["a", "b", "b", "c"]
     cube = Cube.from_arrays(truth, guess, {"g": ["x", "x", "y", "y"]})

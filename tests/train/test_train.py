@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from tasks.errors import AssayError, Refusal
 from tasks.model.predictor import Predictor
@@ -14,7 +13,7 @@ from tasks.plan.plan import Plan
 from tasks.train.loop import State, rate_factor
 from tasks.train.prepare import held_out, prepare
 from tasks.train.records import Trained
-from tasks.train.train import auc, train
+from tasks.train.train import train
 from tests.train.conftest import Sample
 
 
@@ -185,13 +184,6 @@ def test_rate_rises_then_falls_to_zero() -> None:
     assert factors[10:] == sorted(factors[10:], reverse=True)
     assert factors[-1] < 0.001
     assert rate_factor(0, 100, 0) == 1
-
-
-def test_auc_is_scikit_learns() -> None:
-    rng = np.random.default_rng(0)
-    positive = rng.random(300) < 0.3
-    scores = np.round(rng.random(300) + 0.3 * positive, 1).astype(np.float32)  # with ties
-    assert auc(scores, positive) == pytest.approx(float(roc_auc_score(positive, scores)))
 
 
 def test_the_frozen_model_scores_as_in_training(sample: Sample, undisturbed: tuple[Trained, Path]) -> None:
