@@ -111,6 +111,8 @@ def _read(client: MlflowClient, model: str) -> _Found:
         )
     if not runs:
         return _Found(None, Ledger(), _missing(client, experiments, model))
+    if HEAD not in runs[0].data.tags:  # its maker was killed before the first judgement was made
+        return _Found(str(runs[0].info.run_id), Ledger(), _missing(client, experiments, model))
     return _load(client, runs[0], model)
 
 
@@ -129,15 +131,13 @@ def _missing(client: MlflowClient, experiments: list[str], model: str) -> str:
 
 def _load(client: MlflowClient, run: Run, model: str) -> _Found:
     run_id = str(run.info.run_id)
-    if HEAD not in run.data.tags:  # its maker was killed before a line was written
-        return _Found(run_id, Ledger(), _missing(client, [run.info.experiment_id], model))
     if not any(item.path == FILE for item in client.list_artifacts(run_id)):
         return _Found(
             run_id, Ledger(), f"{FILE} of {model}'s test set is gone from MLflow run {run_id}: restore it"
         )
     with tempfile.TemporaryDirectory(prefix="assay-ledger-") as scratch:
         content = Path(client.download_artifacts(run_id, FILE, scratch)).read_bytes()
-    if hashlib.sha256(content).hexdigest() not in run.data.tags.get(HEAD, "").split():
+    if hashlib.sha256(content).hexdigest() not in run.data.tags[HEAD].split():
         problem = f"the ledger of {model}'s test set (MLflow run {run_id}) was changed by other hands"
         return _Found(run_id, Ledger(), problem)
     document = json.loads(content)
@@ -154,7 +154,10 @@ def _new_run(client: MlflowClient, connection: Connection, plan: Plan) -> str:
 
 
 def _write(client: MlflowClient, run_id: str, ledger: Ledger) -> None:
-    """Write the ledger; its tag names the old and the new bytes meanwhile, so that a kill breaks nothing."""
+    """Write the ledger; its tag names the old and the new bytes meanwhile, so that a kill breaks nothing.
+
+    A first ledger gets its tag last: without one, nothing was spent yet.
+    """
     document = {
         "schema": 1,
         "lines": [line.model_dump(mode="json") for line in ledger.lines],
@@ -162,8 +165,8 @@ def _write(client: MlflowClient, run_id: str, ledger: Ledger) -> None:
     }
     content = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
     head = hashlib.sha256(content).hexdigest()
-    before = client.get_run(run_id).data.tags.get(HEAD, "")
-    client.set_tag(run_id, HEAD, f"{before} {head}".strip())
+    if before := client.get_run(run_id).data.tags.get(HEAD, ""):
+        client.set_tag(run_id, HEAD, f"{before} {head}")
     with tempfile.TemporaryDirectory(prefix="assay-ledger-") as scratch:
         write_atomically(Path(scratch) / FILE, content)
         client.log_artifact(run_id, str(Path(scratch) / FILE))

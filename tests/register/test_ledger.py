@@ -113,3 +113,29 @@ def test_a_kill_while_writing_leaves_a_ledger_that_can_be_read(connection: Conne
     head = connection.client.get_run(run).data.tags[HEAD]
     connection.client.set_tag(run, HEAD, f"{head} {'f' * 64}")  # killed before the file was replaced
     assert spend(connection, plan, new_run(connection), ROWS, "b" * 64).number == 2
+
+
+def test_a_kill_before_the_first_file_is_there_spends_nothing(
+    connection: Connection, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(connection.client), "log_artifact", killed)
+        with pytest.raises(KeyboardInterrupt):
+            spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    allowance = spend(connection, plan, new_run(connection), ROWS, "b" * 64)
+    assert (allowance.number, allowance.problem) == (1, "")
+
+
+def test_a_ledger_whose_tag_or_file_is_gone_is_a_problem(connection: Connection, plan: Plan) -> None:
+    spend(connection, plan, new_run(connection), ROWS, "a" * 64)
+    run = ledger_run(connection)
+    (file,) = Path(connection.client.get_run(run).info.artifact_uri.removeprefix("file://")).glob("*.json")
+    content = file.read_bytes()
+    file.unlink()
+    assert "is gone" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+    file.write_bytes(content)
+    connection.client.delete_tag(run, HEAD)
+    assert "is missing" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
