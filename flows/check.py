@@ -10,8 +10,6 @@ from prefect.client.schemas.objects import State
 from flows.outcome import Outcome
 from flows.states import ended
 from infra.settings import settings
-from tasks.evaluate.records import TRAINING_CUBE
-from tasks.fairness.task import show_power
 from tasks.ingest.task import pin
 from tasks.plan import load_plan
 from tasks.represent.task import represent
@@ -35,8 +33,7 @@ def check(plan: str = "adult") -> State[Outcome]:
     sample = represent(dataset, wanted, environment.data / plan, folder)
     if sample.problems:
         return ended(_refused(sample.problems))
-    shown = show_power(folder / TRAINING_CUBE, dataset.test.rows, wanted.judgement)
-    if hopeless := tuple(one.problem for one in shown if one.problem):
+    if hopeless := tuple(one.problem for one in sample.coverage if one.problem):
         return ended(
             Outcome(title="The plan asks for what its test set can't show", exit_code=3, lines=hopeless)
         )
@@ -44,7 +41,7 @@ def check(plan: str = "adult") -> State[Outcome]:
     lines = (
         f"{dataset.train.rows} training and {dataset.test.rows} test rows, {met}",
         *(f"warning: {warning}" for warning in sample.warnings),
-        *(one.sentence for one in shown),
+        *(one.sentence for one in sample.coverage),
         f"Reports     {folder.as_posix()}",
     )
     return ended(Outcome(title=f"{plan} can be retrained", exit_code=0, lines=lines))

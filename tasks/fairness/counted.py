@@ -80,11 +80,25 @@ class Counted:
         """Which groups take part in the verdict of a rate of a class."""
         if self.expected is None:
             return np.ones(len(self.names), bool)
-        count = self.expected.sum(axis=1)
-        if basis != "n" and label is not None:
-            positives = self.expected[:, self.labels.index(label)]
-            count = positives if basis == "positives" else count - positives
-        return np.asarray(count >= self.smallest)
+        return np.asarray(of_basis(self.expected, self.labels, basis, label) >= self.smallest)
+
+
+def of_basis(
+    labelled: NDArray[Any], labels: tuple[str, ...], basis: Basis, label: str | None
+) -> NDArray[Any]:
+    """Labelled rows that stand for a denominator, [groups].
+
+    Args:
+        labelled: rows of each class, [groups, true].
+        labels: the classes.
+        basis: the kind of rows.
+        label: the class held against the rest; None for right and wrong rows.
+    """
+    count = labelled.sum(axis=1)
+    if basis == "n" or label is None:
+        return np.asarray(count)
+    positives = labelled[:, labels.index(label)]
+    return np.asarray(positives if basis == "positives" else count - positives)
 
 
 def count_groups(

@@ -1,30 +1,21 @@
-"""What a test set could show before it is opened: the power of a limit where groups are equal.
+"""The power of a limit where groups are equal, by drawing test sets and asking the gate's bounds.
 
-A limit that even equal groups would seldom pass asks for what the rows can't show. Test sets are drawn
-with the expected sizes and one common rate for all groups, and each is held against the gate's
-closed-form bounds; the exact test that confirms them costs about a hundredth of power. Draws are seeded:
-the same counts give the same answer. Metrics of the score and means over classes are not planned for.
+Test sets are drawn with given sizes and one common rate for all groups, and each is held against the
+gate's closed-form bounds; the exact test that confirms them costs about a hundredth of power. Draws are
+seeded: the same sizes give the same answer. What follows for a plan is in `tasks.fairness.coverage`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.bounds import lower_limit, upper_limit
-from tasks.fairness.counted import Counted, count_groups
-from tasks.fairness.cube import Cube
 from tasks.fairness.links import Link
-from tasks.fairness.metrics import RATES, Rate
-from tasks.fairness.quantities import Odds, Quantity, Share
-from tasks.fairness.scales import pairs_of
-from tasks.fairness.shares import shares
-from tasks.fairness.table import METRICS
-from tasks.plan.base import crossing
-from tasks.plan.judgement import Limit, TooSmall
+from tasks.fairness.scales import Scale, pairs_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,177 +24,159 @@ Limits = Callable[[Ints, Ints, float], Floats]
 DRAWS = 400
 """Test sets drawn; a power near one half is known within .025 (one standard error)."""
 SEED = 20260101
-UNKNOWN_RATE = 0.5
-"""Assumed for rates that labels alone don't show: differences spread most there."""
+POWER = 0.8
+MOST_ROWS = 10_000_000
+CLOSE = 1.01
+WIDE = 96
+"""Groups compared in one table: draws are taken together as far as that."""
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A group as it is expected in the test part.
+class Term:
+    """One share of a quantity.
 
     Attributes:
-        n: rows in the denominator.
-        rate: events / n, in [0, 1].
+        weight: of the share in the sum; 1 where the quantity is the share itself.
+        link: the function of the share.
+        sizes: rows in each group's denominator.
+        rate: common to all groups, in [0, 1].
     """
 
-    n: int
+    weight: float
+    link: Link
+    sizes: tuple[int, ...]
     rate: float
 
 
 @dataclass(frozen=True)
-class _Term:
-    """One share of a quantity: its part in the sum, and the groups' sizes and rates."""
+class Sum:
+    """A quantity as a sum of shares, often of one.
 
-    weight: float
-    link: Link
-    groups: tuple[Expected, ...]
+    Attributes:
+        terms: of the same groups, in the same order.
+        independent: whether they have no rows in common (`tasks.fairness.sums`).
+    """
+
+    terms: tuple[Term, ...]
+    independent: bool = True
+
+    def sized(self, n: int) -> Sum:
+        """The same with n rows in every denominator, of two groups at the least."""
+        terms = tuple(replace(term, sizes=(n,) * max(2, len(term.sizes))) for term in self.terms)
+        return replace(self, terms=terms)
 
 
-def power_at_equality(
-    cube: Cube, limit: Limit, alpha: float, too_small: TooSmall | None = None
-) -> float | None:
+def power(scale: Scale, limit: float, quantities: Sequence[Sum], alpha: float) -> float:
     """Chance that a limit PASSes where all groups share one rate.
 
     Args:
-        cube: expected counts: the test part's, or a training part's (`Cube.from_labels`) as they are;
-            scale them first (`expected_cube`) where the parts differ in size.
-        limit: of a plan.
+        scale: of pairs; limits on each group's own value say nothing about equality.
+        limit: on the scale.
+        quantities: all must keep the limit.
         alpha: the level in force, one-sided.
-        too_small: the plan's policy, by which small groups are left out.
 
     Returns:
-        A power in [0, 1], 0 where a group has no rows; None for metrics that are not planned for. For a
-        limit on every group's own rate: the chance at the rates as they are.
-
-    Raises:
-        ValueError: for an attribute that the cube lacks.
+        A power in [0, 1], 0 where a group has no rows, or there are no two groups.
     """
-    quantities = _quantities(cube, limit, too_small or TooSmall())
-    if quantities is None:
-        return None
-    sign = METRICS[limit.metric].scale.sign
-    return float(np.mean((limit.limit - _shown(limit, quantities, alpha)) * sign > 0))
+    return float(np.mean((limit - _tightest(scale, quantities, alpha)) * scale.sign > 0))
 
 
-def smallest_showable(
-    limit: Limit, groups: Sequence[tuple[int, float]], alpha: float, power: float = 0.5
-) -> float | None:
-    """The tightest limit that groups of one rate would PASS with this power.
-
-    Args:
-        limit: whose metric is meant; its own bound does not matter.
-        groups: rows in the denominator and expected rate of each group. Every rate of the metric is taken
-            to have these.
-        alpha: the level in force, one-sided.
-        power: chance of a PASS, in (0, 1).
+def smallest_showable(scale: Scale, quantities: Sequence[Sum], alpha: float, chance: float = 0.5) -> float:
+    """The tightest limit that such groups would PASS with this chance, as `power` has it.
 
     Returns:
-        On the metric's scale: a smallest difference or maximum, a largest ratio or minimum; None for
-        metrics that are not planned for.
+        On the scale: a smallest difference, a largest ratio; infinite where a group has no rows.
     """
-    expected = tuple(Expected(n, rate) for n, rate in groups)
-    quantities = [_terms(quantity, [expected, expected]) for quantity in METRICS[limit.metric].quantities]
-    if not all(quantities):
+    shown = _tightest(scale, quantities, alpha)
+    return float(np.quantile(shown, chance if scale.sign > 0 else 1 - chance, method="nearest"))
+
+
+def rows_needed(scale: Scale, limit: float, quantities: Sequence[Sum], alpha: float) -> int | None:
+    """Rows in every denominator of every group at which `power` reaches 80%.
+
+    The groups' own sizes are not looked at, only how many groups there are and their rates. Draws make it
+    right within some percent.
+
+    Returns:
+        The number, rounded up to two figures; None where ten million do not reach it.
+    """
+
+    def reached(n: int) -> bool:
+        return power(scale, limit, [one.sized(n) for one in quantities], alpha) >= POWER
+
+    few, many = 1.0, float(MOST_ROWS)
+    if not reached(MOST_ROWS):
         return None
-    shown = _shown(limit, quantities, alpha)
-    return float(np.quantile(shown, power if METRICS[limit.metric].scale.sign > 0 else 1 - power))
+    while many > max(few * CLOSE, few + 1):
+        middle = float(round(np.sqrt(few * many)))
+        few, many = (few, middle) if reached(int(middle)) else (middle, many)
+    step = 10 ** max(0, len(str(int(many))) - 2)
+    return int(-(-int(many) // step) * step)
 
 
-def smallest_showable_on(
-    cube: Cube, limit: Limit, alpha: float, power: float = 0.5, too_small: TooSmall | None = None
-) -> float | None:
-    """`smallest_showable` for the expected counts of a cube, each rate with its own denominators."""
-    quantities = _quantities(cube, limit, too_small or TooSmall())
-    if quantities is None:
-        return None
-    shown = _shown(limit, quantities, alpha)
-    return float(np.quantile(shown, power if METRICS[limit.metric].scale.sign > 0 else 1 - power))
-
-
-def expected_cube(training: Cube, rows: int) -> Cube:
-    """A training part's counts scaled to a test part of ``rows`` rows, rounded."""
-    share = rows / max(1, training.rows)
-    counts = np.rint(training.counts * share).astype(np.int64)
-    return Cube(training.axes, training.labels, training.positive, counts)
-
-
-def _quantities(cube: Cube, limit: Limit, too_small: TooSmall) -> list[list[_Term]] | None:
-    """Terms of each quantity (and class); None where the metric is not planned for."""
-    counted = count_groups(cube, crossing(limit.attribute), too_small, cube)
-    labelled = bool((counted.counts.sum(axis=(1, 2)) == np.einsum("gkk->g", counted.counts)).all())
-    found = [
-        _terms(quantity, list(_expected(quantity, counted, label, labelled=labelled)))
-        for quantity in METRICS[limit.metric].quantities
-        for label in counted.classes
-    ]
-    return found if all(found) else None
-
-
-def _expected(
-    quantity: Quantity, counted: Counted, label: str, *, labelled: bool
-) -> Iterator[tuple[Expected, ...]]:
-    """The judged groups of each rate behind a quantity."""
-    rates: Sequence[Rate] = ()
-    if isinstance(quantity, Share):
-        rates = (quantity.rate,)
-    elif isinstance(quantity, Odds):
-        rates = (RATES["tpr"], RATES["fpr"])
-    for rate in rates:
-        table = shares(counted, rate, None if "right" in rate.events else label, rate.name)
-        known = not labelled or rate.name in ("selection_rate", "base_rate")
-        yield tuple(
-            Expected(int(n), float(share) if known and n else UNKNOWN_RATE)
-            for n, share, judged in zip(table.n, table.share, table.judged, strict=True)
-            if judged
-        )
-
-
-def _terms(quantity: Quantity, groups: Sequence[tuple[Expected, ...]]) -> list[_Term]:
-    if isinstance(quantity, Share):
-        return [_Term(1.0, quantity.link, groups[0])]
-    if isinstance(quantity, Odds):
-        weights = (quantity.weight, quantity.sign * quantity.weight)
-        link = Share(RATES["tpr"]).link
-        return [_Term(weight, link, part) for weight, part in zip(weights, groups, strict=False)]
-    return []
-
-
-def _shown(limit: Limit, quantities: Sequence[Sequence[_Term]], alpha: float) -> Floats:
+def _tightest(scale: Scale, quantities: Sequence[Sum], alpha: float) -> Floats:
     """The tightest limit that each drawn test set would pass, shape [draws]."""
-    scale, rng = METRICS[limit.metric].scale, np.random.default_rng(SEED)
+    rng = np.random.default_rng(SEED)
     worst = np.full(DRAWS, -np.inf)
-    for terms in quantities:
-        value, low, high = _limits(terms, alpha, rng, alone=scale.alone)
-        for i in range(DRAWS):
-            bounds = scale.worst_case((value[i], low[i][:, None], high[i][:, None])) * scale.sign
-            compared = bounds[tuple(np.transpose(pairs_of(scale, range(len(bounds)))))]
-            worst[i] = max(worst[i], np.where(np.isnan(compared), np.inf, compared).max())
+    for quantity in quantities:
+        limits = _limits(quantity, alpha, rng)
+        worst = np.maximum(worst, np.concatenate([_worst(scale, part) for part in _together(limits)]))
     return np.asarray(worst * scale.sign)
 
 
-def _limits(
-    terms: Sequence[_Term], alpha: float, rng: np.random.Generator, *, alone: bool
-) -> tuple[Floats, Floats, Floats]:
-    """Drawn values and limits of a quantity, each [draws, groups]."""
-    value, below, above = (np.zeros((DRAWS, len(terms[0].groups))) for _ in range(3))
-    for term in terms:
-        n = np.array([group.n for group in term.groups])
-        rate = np.array([group.rate for group in term.groups])
-        common = np.full(len(n), (n * rate).sum() / max(1, n.sum()))
-        events = rng.binomial(n, rate if alone else common, (DRAWS, len(n)))
-        drawn = term.link.of(events / np.where(n > 0, n, np.nan))
-        low, high = (_table(events, n, alpha, limit) for limit in (lower_limit, upper_limit))
+def _together(limits: tuple[Floats, Floats, Floats]) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """So many draws at a time that their groups make one table."""
+    at_once = max(1, WIDE // limits[0].shape[1])
+    for start in range(0, DRAWS, at_once):
+        value, low, high = (part[start : start + at_once] for part in limits)
+        yield value, low, high
+
+
+def _worst(scale: Scale, limits: tuple[Floats, Floats, Floats]) -> Floats:
+    """The worst pair's bound of each draw; infinite where one is undefined, or there is none."""
+    value, low, high = limits
+    draws, groups = value.shape
+    if groups < 2:
+        return np.full(draws, np.inf)
+    bounds = scale.worst_case((value.ravel(), low.reshape(-1, 1), high.reshape(-1, 1))) * scale.sign
+    first, second = np.transpose(pairs_of(scale, range(groups)))
+    start = np.arange(draws)[:, None] * groups
+    compared = bounds[start + first, start + second]
+    return np.asarray(np.where(np.isnan(compared), np.inf, compared).max(axis=1))
+
+
+def _limits(quantity: Sum, alpha: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Drawn values and limits of a quantity, each [draws, groups], as `tasks.fairness.sums` makes them."""
+    level = alpha if quantity.independent else alpha / len(quantity.terms)
+    values, below, above = [], [], []
+    for term in quantity.terms:
+        n = np.array(term.sizes)
+        events = rng.binomial(n, term.rate, (DRAWS, len(n)))
         with np.errstate(invalid="ignore"):
-            ends = [term.weight * (term.link.of(end) - drawn) for end in (low, high)]
-        value = value + term.weight * drawn
-        below, above = below + np.minimum(*ends) ** 2, above + np.maximum(*ends) ** 2
-    return value, value - np.sqrt(below), value + np.sqrt(above)
+            drawn = term.link.of(events / np.where(n > 0, n, np.nan))
+            ends = [
+                term.weight * (term.link.of(_table(events, n, level, limit)) - drawn)
+                for limit in (lower_limit, upper_limit)
+            ]
+        values.append(term.weight * drawn)
+        below.append(np.minimum(*ends))
+        above.append(np.maximum(*ends))
+    value = np.sum(values, axis=0)
+    if quantity.independent:
+        return value, value - _root(below), value + _root(above)
+    return value, value + np.sum(below, axis=0), value + np.sum(above, axis=0)
+
+
+def _root(parts: Sequence[Floats]) -> Floats:
+    return np.asarray(np.sqrt(np.sum(np.square(parts), axis=0)))
 
 
 def _table(events: Ints, n: Ints, alpha: float, limit: Limits) -> Floats:
-    """Limits of drawn counts, each count worked out once."""
+    """Limits of drawn counts, each count of a size worked out once."""
     found = np.empty(events.shape)
-    for g, size in enumerate(n):
-        counts, place = np.unique(events[:, g], return_inverse=True)
-        found[:, g] = limit(counts, np.full(len(counts), size), alpha)[place]
+    for size in np.unique(n):
+        own = n == size
+        counts, place = np.unique(events[:, own], return_inverse=True)
+        each = limit(counts, np.full(len(counts), size), alpha)
+        found[:, own] = each[place].reshape(len(events), -1)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -11,9 +10,6 @@ from prefect.cache_policies import NO_CACHE
 from tasks.fairness.allowance import Allowance
 from tasks.fairness.verdict import Verdicts
 from tasks.plan.judgement import Judgement
-
-if TYPE_CHECKING:
-    from tasks.fairness.showable import Showable
 
 
 @task(name="judge", cache_policy=NO_CACHE)
@@ -28,12 +24,3 @@ def judge_cube(cube: Path, training_cube: Path, judgement: Judgement, allowance:
 
     tested, trained = (Cube.from_json(path.read_bytes()) for path in (cube, training_cube))
     return Verdicts(judged=judge_within(tested, trained, judgement, allowance))
-
-
-@task(name="what the test set can show", cache_policy=NO_CACHE)
-def show_power(training_cube: Path, test_rows: int, judgement: Judgement) -> tuple[Showable, ...]:
-    """See :func:`tasks.fairness.showable.showable`."""
-    from tasks.fairness.cube import Cube  # noqa: PLC0415 - as above
-    from tasks.fairness.showable import showable  # noqa: PLC0415
-
-    return showable(Cube.from_json(training_cube.read_bytes()), test_rows, judgement)

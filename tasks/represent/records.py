@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.evidence.records import FileRef, Record
+from tasks.fairness.showable import Showable
 from tasks.fairness.verdict import Verdict
 
 
@@ -90,36 +91,6 @@ class Effect(Record):
     limit: float
     verdict: Verdict
     reason: str = ""
-
-
-class Coverage(Record):
-    """Whether a group of the test part is expected to be large enough for a limit of the plan.
-
-    Attributes:
-        metric: of the limit.
-        attribute: of the limit.
-        limit: the plan's.
-        rate: the rate compared.
-        group: the group.
-        training: its denominator in the training part (positives for the TPR, and so on).
-        expected: its denominator expected in the test part, from the training part's counts.
-        needed: denominator at which two such groups of equal rates pass with 80% power.
-        assumed: the rate, equal in both groups, that ``needed`` holds at; None where it takes none.
-        judged: False for a group that the plan's `too_small: report` lists instead.
-        enough: expected >= needed.
-    """
-
-    metric: str
-    attribute: str
-    limit: float
-    rate: str
-    group: str
-    training: int
-    expected: float
-    needed: int
-    assumed: float | None
-    judged: bool
-    enough: bool
 
 
 class Proxy(Record):
@@ -229,7 +200,7 @@ class Represented(Record):
         problems: rules of the plan that do not hold; any ends the run as Refused.
         reports: files to show in the run (Evidently's HTML and JSON).
         judged_effects: one per attribute and effect that the plan limits.
-        coverage: one per limit, rate and group.
+        coverage: what the test part can show, one per limit.
         proxies: one per protected attribute.
         repeats: duplicates and leakage between the parts.
         label_bias: one per level of each protected attribute.
@@ -244,7 +215,7 @@ class Represented(Record):
     problems: tuple[str, ...]
     reports: tuple[FileRef, ...] = ()
     judged_effects: tuple[Effect, ...] = ()
-    coverage: tuple[Coverage, ...] = ()
+    coverage: tuple[Showable, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     repeats: Repeats | None = None
     label_bias: tuple[LabelBias, ...] = ()

@@ -8,10 +8,11 @@ from pathlib import Path
 import polars as pl
 
 from tasks.fairness import Cube
+from tasks.fairness.coverage import coverage
+from tasks.fairness.showable import coverage_warnings
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.represent.compare import compare
-from tasks.represent.coverage import coverage, coverage_warnings
 from tasks.represent.drift import measure_drift
 from tasks.represent.labels import label_bias
 from tasks.represent.proxies import find_proxies, proxy_warnings
