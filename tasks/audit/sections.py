@@ -119,7 +119,7 @@ def _four_fifths(table: FourFifths) -> Law:
         counts = (f"{one.n:,}", f"{one.selected:,}", _percent(one.rate))
         rows.append((one.group, *counts, _ratio(one.ratio), *figures, one.finding.value))
     caption = f"By {table.attribute}; selected is {table.selected}; {_unknown(table.unknown)}"
-    return Law(table.law, table.place, caption, head, rows)
+    return Law(table.law, table.place, _sentences(caption, table.note), head, rows)
 
 
 def _local_law_144(table: ImpactTable) -> Law:
@@ -147,7 +147,11 @@ def _local_law_144(table: ImpactTable) -> Law:
         for one in table.categories
     ]
     caption = f"{table.measure.capitalize()} by {table.attribute}; {_unknown(table.unknown)}"
-    return Law(table.law, table.place, f"{caption}. {table.problem}".removesuffix(". "), head, rows)
+    return Law(table.law, table.place, _sentences(caption, table.problem, table.note), head, rows)
+
+
+def _sentences(*parts: str) -> str:
+    return ". ".join(part[0].upper() + part[1:] for part in parts if part)
 
 
 def _unknown(persons: int) -> str:

@@ -22,7 +22,7 @@ import polars as pl
 from tasks.evidence.records import Record
 from tasks.fairness.cube import Cube
 from tasks.fairness.fisher import two_sided
-from tasks.fairness.regulators import selected_class, selections
+from tasks.fairness.regulators import counting_note, selected_class, selections
 
 MORE_PERSONS = (1, 2)
 
@@ -99,6 +99,7 @@ class FourFifths(Record):
         alpha: level of "statistically significant".
         groups: one per group, in the cube's order.
         unknown: persons left out because their group is unknown.
+        note: what the counts leave out, as in `tasks.fairness.regulators`; "" where nothing.
         law: the rule.
         place: where it is law.
     """
@@ -109,6 +110,7 @@ class FourFifths(Record):
     alpha: float
     groups: tuple[GroupImpact, ...]
     unknown: int
+    note: str = ""
     law: str = "29 CFR 1607.4(D), the four-fifths rule"
     place: str = "United States: federal employment selection"
 
@@ -163,6 +165,7 @@ def four_fifths(
         alpha=alpha,
         groups=groups,
         unknown=unknown,
+        note=counting_note(cube),
     )
 
 

@@ -2,7 +2,9 @@
 
 The tables are a record in the shape that this law asks for. They are not the gate: they hold no limit
 of a plan, carry no error rate, and say nothing outside the place they name. The federal four-fifths
-rule is in `tasks.fairness.four_fifths`.
+rule is in `tasks.fairness.four_fifths`. Both rules divide numbers of persons by numbers of persons (6 RCNY
+5-300, "selection rate"; 29 CFR 1607.4(D)): one row is one person, whatever it weighs, and a table of rows
+that have weights or come in units says so in its note.
 """
 
 from __future__ import annotations
@@ -61,6 +63,7 @@ class ImpactTable(Record):
         categories: one per category, in the cube's order, also those without persons.
         unknown: persons left out because a category is unknown; the rule wants them counted.
         problem: why the table, or a part of it, is undefined; "" where all is known.
+        note: what the counts leave out: weights, units; "" where each row is a person by itself.
         law: the rule.
         place: where it is law.
     """
@@ -71,6 +74,7 @@ class ImpactTable(Record):
     categories: tuple[ImpactCategory, ...]
     unknown: int
     problem: str = ""
+    note: str = ""
     law: str = "6 RCNY 5-301 (Local Law 144 of 2021)"
     place: str = "New York City: automated employment decision tools"
 
@@ -122,6 +126,7 @@ def impact_ratios(cube: Cube, by: Sequence[str], selected: str | None = None) ->
         categories=categories,
         unknown=unknown,
         problem=problem,
+        note=counting_note(cube),
     )
 
 
@@ -157,6 +162,7 @@ def scoring_ratios(cube: Cube, by: Sequence[str]) -> ImpactTable:
         categories=_categories(names, n[known], surely[known], perhaps[known]),
         unknown=int(n[~known].sum()),
         problem=problem,
+        note=counting_note(cube),
     )
 
 
@@ -172,6 +178,22 @@ def _around_median(histogram: Ints) -> tuple[Ints, Ints]:
     if lower != upper:  # half of the persons lie in the bins up to `lower`: the median is between them
         return histogram[:, lower + 1 :].sum(axis=1), np.zeros(len(histogram), np.int64)
     return histogram[:, lower + 1 :].sum(axis=1), histogram[:, lower]
+
+
+def counting_note(cube: Cube) -> str:
+    """What a count of persons leaves out of this cube, in words; "" where it leaves out nothing."""
+    notes = []
+    if cube.weights is not None:
+        notes.append(
+            "this rule counts persons: each row is one, and its weight is left out; where a row stands for "
+            "several persons, give each a row of its own"
+        )
+    if cube.units is not None:
+        notes.append(
+            "some sampling units have several rows, and each row is counted as one person; where a unit is "
+            "a person, audit one row of each"
+        )
+    return "; ".join(notes)
 
 
 def selected_class(cube: Cube, selected: str | None) -> str:

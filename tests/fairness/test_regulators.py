@@ -178,3 +178,28 @@ def test_a_level_that_is_none_is_refused() -> None:
     for alpha in (0.0, 1.0, float("nan")):
         with pytest.raises(ValueError, match="alpha: a level above 0 and below 1"):
             four_fifths(cube, ["g"], alpha=alpha)
+
+
+def test_persons_are_counted_whatever_they_weigh_and_the_table_says_so() -> None:
+    """6 RCNY 5-300 and 29 CFR 1607.4(D) divide numbers of persons; neither knows a weight."""
+    chosen, groups = [1, 0, 1, 1], {"sex": ["F", "F", "M", "M"], "race": ["a", "b", "a", "b"]}
+    plain = Cube.from_arrays(chosen, chosen, groups, score=[0.9, 0.1, 0.8, 0.7])
+    weighted, sampled = (
+        Cube.from_arrays(chosen, chosen, groups, score=[0.9, 0.1, 0.8, 0.7], **more)
+        for more in ({"weight": [9.0, 1.0, 1.0, 1.0]}, {"unit": ["p", "p", "q", "r"]})
+    )
+    rules = [
+        (*local_law_144(cube, "sex", "race"), four_fifths(cube, ["sex"])) for cube in (weighted, sampled)
+    ]
+    for cube, tables, said in (
+        (weighted, rules[0], "its weight is left out"),
+        (sampled, rules[1], "one person"),
+    ):
+        for table, same in zip(
+            tables, (*local_law_144(plain, "sex", "race"), four_fifths(plain, ["sex"])), strict=True
+        ):
+            assert same.note == ""
+            assert table.model_copy(update={"note": ""}) == same
+            if getattr(table, "categories", True):  # a scoring table of a crossing has none
+                assert said in table.note
+        assert cube.rows == 4
