@@ -87,9 +87,13 @@ def decided_by(one: Judged) -> str:
         for group in dict.fromkeys((high, low))  # one group alone, of a minimum or a maximum
     ]
     decisive = f"{words(rate)}: {' against '.join(shown)}, n={one.n:,}"
-    if _other(one) is None:
-        return decisive
-    return (
-        f"measured {measured(one)}; "
-        f"{'shown' if one.verdict is Verdict.FAIL else 'decided'} on {decisive}: {number(one.worst_value)}"
-    )
+    return decisive if _other(one) is None else f"{decisive}: {number(one.worst_value)}"
+
+
+def both_pairs(one: Judged) -> str:
+    """`decided_by`, and of whom the measured value is where that is another pair."""
+    most = _other(one)
+    if most is None:
+        return decided_by(one)
+    how = "shown" if one.verdict is Verdict.FAIL else "decided"
+    return f"measured on {_between(most)}; {how} on {decided_by(one)}"

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.fairness.verdict import Judged, Verdict
-from tasks.fairness.words import decided_by, limit_of, number, words
+from tasks.fairness.words import both_pairs, decided_by, limit_of, measured, number, words
 from tasks.plan import Plan
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -30,13 +30,12 @@ TEMPLATE = """\
 |---|---|---|---|---|---|---|
 {% for one in judged %}
 | **{{ one.verdict }}** | {{ one.metric | words }} | {{ one.attribute | cell }} \
-| {{ one.measurement | num }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
+| {{ one | measured | cell }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
 | {{ one | decided | cell }} |
 {% endfor %}
 
-{% for one in judged %}
-- {{ one.sentence | cell }}{% if one.settles %} *To settle it:* {{ one.settles | cell }}{% endif %}
-
+{% for one in judged if one.settles %}
+- To settle {{ one.metric | words }} by {{ one.attribute | cell }}: {{ one.settles | cell }}
 {% endfor %}
 
 {% endif %}
@@ -174,7 +173,7 @@ def terminal_table(judged: Sequence[Judged]) -> Table:
         what = f"{words(one.metric)} by {one.attribute} {limit_of(one)}"
         table.add_row(
             f"[bold {colour}]{one.verdict}[/]",
-            f"{escape(what)}\n[dim]{escape(decided_by(one))}[/]",
+            f"{escape(what)}\n[dim]{escape(both_pairs(one))}[/]",
             number(one.measurement),
             f"{number(one.low)} to {number(one.high)}",
         )
@@ -225,6 +224,7 @@ def _template() -> Any:
         "num": number,
         "limit": limit_of,
         "decided": decided_by,
+        "measured": measured,
         "signed": lambda value: f"{value:+.4f}",
         "percent": lambda value: f"{value:.2%}",
         "count": lambda value: f"{value:,}",

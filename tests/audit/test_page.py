@@ -184,4 +184,6 @@ def test_the_band_stands_on_the_deciding_pair(compas: Asked) -> None:
     dots = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', figure.svg)]
     groups = [rate.group for rate in ratio.groups]
     assert edge == pytest.approx(dots[groups.index("African-American")], abs=0.2)
-    assert "measured 0.3143 (Native American against Other); shown on" in page(audit(compas))
+    shown = page(audit(compas))
+    assert "<dt>measured</dt><dd>0.3143 (Native American against Other)</dd>" in shown
+    assert "<dt>decided by</dt><dd>selection rate: African-American 0." in shown

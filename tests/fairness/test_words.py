@@ -5,7 +5,7 @@ import pytest
 
 from tasks.fairness import Cube, Judged, judge
 from tasks.fairness.table import METRICS
-from tasks.fairness.words import decided_by, limit_of, words
+from tasks.fairness.words import both_pairs, decided_by, limit_of, measured, words
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,15 @@ def test_a_measured_value_of_another_pair_than_the_deciding_one_is_told_beside_i
     assert one.measured_on == ("selection_rate", "most", "few")
     assert one.worst == ("selection_rate", "most", "many")
     assert (one.measurement, one.worst_value) == (pytest.approx(1 / 3), pytest.approx(0.4))
-    assert decided_by(one).startswith("measured 0.3333 (most against few); shown on selection rate: most 0.5")
-    assert decided_by(one).endswith(": 0.4000")
+    assert measured(one) == "0.3333 (most against few)"
+    assert decided_by(one) == "selection rate: most 0.5000 against many 0.2000, n=20,000: 0.4000"
+    assert both_pairs(one) == f"measured on most against few; shown on {decided_by(one)}"
     assert one.sentence.startswith(
         "demographic parity ratio 0.333 (most against few); shown on most against many, 0.400 < limit 0.8"
     )
     same = selected({"many": (2000, 10_000), "most": (5000, 10_000)}, "demographic_parity_ratio", 0.8)
-    assert "shown on" not in same.sentence + decided_by(same)
+    assert "shown on" not in same.sentence + both_pairs(same)
+    assert both_pairs(same) == decided_by(same)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,10 @@ def test_decision_and_verdicts_come_first(plan: Plan, records: dict[str, Any]) -
 def test_the_rest_comes_from_the_records(plan: Plan, records: dict[str, Any]) -> None:
     page = front_page(plan, records, FOLDER)
     assert "| accuracy | 0.8585 | 0.8530 to 0.8640 | 16,281 |" in page
-    assert "about 320 more rows of Amer-Indian-Eskimo" in page
+    settled = "- To settle demographic parity ratio by race: about 320 more rows of Amer-Indian-Eskimo"
+    assert settled in page.splitlines()
+    assert page.count("about 320 more rows") == 1
+    assert "against the limit" not in page, "what the table says, no sentence says again"
     assert "| race | Other | selection rate 0.1400 | 19 / 135 |" in page
     assert "sex Female: ratio 0.71" in page
     assert "accuracy +0.0012, limits -0.0021 to +0.0045, margin -0.01: **not worse**" in page
@@ -62,7 +65,7 @@ def test_tables_are_whole(plan: Plan, records: dict[str, Any]) -> None:
 
 def test_markup_in_a_name_stays_text(plan: Plan, records: dict[str, Any]) -> None:
     first, *rest = records["verdicts"].judged
-    crafted = first.model_copy(update={"attribute": "<script>|x", "sentence": "a\n\n# Registered"})
+    crafted = first.model_copy(update={"attribute": "<script>|x", "settles": "a\n\n# Registered"})
     page = front_page(plan, {**records, "verdicts": Verdicts(judged=(crafted, *rest))}, FOLDER)
     assert "<script" not in page
     assert page.count("\n# ") == 0
