@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from tasks.audit.records import Columns
 from tasks.errors import PlanError
 from tasks.fairness.intake import RESERVED
+from tasks.fairness.parquet import opened, uneven_rows
 from tasks.plan.base import crossing
 from tasks.plan.load import closest
 
@@ -44,7 +42,10 @@ def open_table(path: Path) -> pl.LazyFrame:
 
 
 def unreadable(path: Path, error: Exception) -> PlanError:
-    """What to say when polars can't read a file."""
+    """What to say when polars can't read a file: the line that is too long, if that is why."""
+    is_read = isinstance(error, pl.exceptions.ComputeError) and path.suffix.lower() != ".gz"
+    if is_read and (problems := list(row_problems(path))):
+        return PlanError(str(path), problems)
     first = (str(error).splitlines() or [type(error).__name__])[0]
     return PlanError(str(path), [f"not readable as {_kind(path)}: {first}"])
 
@@ -63,28 +64,15 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 def _separator(path: Path) -> str:
     """The one that the header has most of."""
-    with _opener(path)(path, "rb") as handle:
+    with opened(path, "rb") as handle:
         header = handle.readline(1 << 20)
     return max(SEPARATORS, key=lambda separator: header.count(separator.encode()))
 
 
-def _opener(path: Path) -> Any:
-    return gzip.open if path.suffix.lower() == ".gz" else open
-
-
-def short_rows(path: Path) -> Iterator[str]:
-    """Rows of a CSV file with fewer fields than its header, which polars fills up with missing values."""
-    if _kind(path) == "Parquet":
-        return
-    csv.field_size_limit(1 << 30)
-    with _opener(path)(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as handle:
-        rows = csv.reader(handle, delimiter=_separator(path))
-        columns = len(next(rows))
-        short = [(rows.line_num, len(row)) for row in rows if 0 < len(row) < columns]
-    if short:
-        line, fields = short[0]
-        more = f"; so have {len(short) - 1:,} more lines" if len(short) > 1 else ""
-        yield f"line {line} has {fields} of {columns} fields, as the header names them{more}"
+def row_problems(path: Path) -> Iterator[str]:
+    """Rows of a CSV file with fewer fields than its header, which polars fills up, or with more."""
+    if _kind(path) != "Parquet":
+        yield from uneven_rows(path, _separator(path))
 
 
 def column_problems(table: pl.LazyFrame, columns: Columns) -> Iterator[str]:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from tasks.evidence.digest import canonical_json
+from tasks.fairness.batches import Roles, UnitRows, count_batches
 from tasks.fairness.columns import natural_order
 from tasks.fairness.counting import arrange, marginal_places, places, summed
 from tasks.fairness.filing import read_counts, read_weights
@@ -21,7 +22,7 @@ from tasks.fairness.frames import rates_of, weighted_rates_of
 from tasks.fairness.intake import Counted, count_rows, settled_classes, settled_positive
 from tasks.fairness.parquet import read_batches
 from tasks.fairness.scores import ScoreBins
-from tasks.fairness.units import Entries, Units, units_of_parts, units_or_rows
+from tasks.fairness.units import Units, units_or_rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -97,70 +98,71 @@ class Cube:
         return cls.from_arrays(y_true, y_true, groups, **classes)
 
     @classmethod
-    def from_file(  # noqa: PLR0913 - the columns of an audit
+    def from_batches(
+        cls,
+        frames: Iterable[pl.DataFrame],
+        *,
+        labels: Sequence[Any] | None = None,
+        positive: Any = None,
+        **columns: Unpack[Roles],
+    ) -> Self:
+        """Count frames one after the other: the same as counting their rows together.
+
+        Memory is that of one frame; with `unit` it also grows with the units and the cells each is in.
+
+        Args:
+            frames: batches of rows, none of which is held; a unit's rows may be in several.
+            labels: as in `from_arrays`.
+            positive: as in `from_arrays`.
+            columns: names of the columns `y_true`, `y_pred`, `groups`, and where there are any `score`
+                (with `score_edges` as in `from_arrays`), `weight` and `unit`.
+
+        Raises:
+            ValueError: as `from_arrays`.
+        """
+        return cls._settled(count_batches(frames, **columns), labels, positive)
+
+    @classmethod
+    def from_file(
         cls,
         path: Path | str,
         *,
-        y_true: str,
-        y_pred: str,
-        groups: Sequence[str],
-        score: str | None = None,
-        score_edges: Sequence[float] | None = None,
-        weight: str | None = None,
-        unit: str | None = None,
         labels: Sequence[Any] | None = None,
         positive: Any = None,
+        **columns: Unpack[Roles],
     ) -> Self:
         """Count a Parquet or CSV file (see `tasks.fairness.parquet`) in batches, also one larger than memory.
 
-        With `unit`, memory grows with the number of units; else it is that of a batch.
-
         Args:
             path: the file, or a folder of Parquet files.
-            y_true: column of the true classes.
-            y_pred: column of the predicted classes.
-            groups: columns of the attributes.
-            score: column of the score.
-            weight: column of the rows' weights.
-            unit: column of what was sampled.
-            score_edges: as in `from_arrays`.
             labels: as in `from_arrays`.
             positive: as in `from_arrays`.
+            columns: as in `from_batches`.
 
         Raises:
-            ValueError: as `from_arrays`, and for a file without these columns.
+            ValueError: as `from_arrays`, and for a file that lacks columns, or fields in some rows.
         """
-        names = [y_true, y_pred, *groups, *([] if unit is None else [unit])]
-        numbers = [name for name in (score, weight) if name is not None]
-        counted = (
-            count_rows(
-                batch[y_true],
-                batch[y_pred],
-                {name: batch[name] for name in groups},
-                score=None if score is None else batch[score],
-                score_edges=score_edges,
-                weight=None if weight is None else batch[weight],
-                unit=None if unit is None else batch[unit],
-            )
-            for batch in read_batches(path, names, numbers)
-        )
-        return cls._settled(counted, labels, positive)
+        names = [columns["y_true"], columns["y_pred"], *columns["groups"]]
+        names += [unit for unit in (columns.get("unit"),) if unit is not None]
+        numbers = [name for name in (columns.get("score"), columns.get("weight")) if name is not None]
+        batches = read_batches(path, names, numbers)
+        return cls.from_batches(batches, labels=labels, positive=positive, **columns)
 
     @classmethod
     def _settled(cls, parts: Iterable[Counted], labels: Sequence[Any] | None, positive: Any) -> Self:
         """One cube of all parts; only then is it known what classes there are."""
         whole: Cube | None = None
-        entries: list[Entries] = []
+        rows = UnitRows()
         for part in parts:
             if part.entries is not None:
-                entries.append((_shape(part.axes, part.classes), part.entries))
+                rows.add(_shape(part.axes, part.classes), part.entries)
             cube = Cube(part.axes, part.classes, None, *part[2:6])
             whole = cube if whole is None else whole.merge(cube)
         if whole is None:
             raise ValueError("rows are expected, found none")
         classes = settled_classes(whole.labels, labels)
         cube = whole.widened(whole.axes, classes)
-        units = units_of_parts(entries, _shape(cube.axes, classes)) if entries else None
+        units = rows.units(_shape(cube.axes, classes))
         if units is not None and units.are_rows and cube.weights is None:
             units = None
         kept = (cube.counts, cube.score_bins, cube.weights, cube.squares, units)

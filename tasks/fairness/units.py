@@ -6,7 +6,7 @@ rows give the same bytes whatever the units are called and whichever shard was c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,12 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.fairness.counting import places
-
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Entries = tuple[Sequence[Sequence[str]], pl.DataFrame]
-"""Names along each axis of a part, and its rows by unit and cell of these (see `entries_of`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,35 +150,32 @@ def entries_of(unit: pl.Series, cell: Ints, weight: Floats | None) -> pl.DataFra
             f"unit: {lacking.sum()} of {len(unit)} rows have none: give each row that stands alone "
             "an identifier of its own"
         )
-    code = unit.rank("dense").to_numpy().astype(np.int64)
-    cells = int(cell.max(initial=0)) + 1
-    order, starts = _runs(code * cells + cell)
-    first = order[starts]
-    columns: dict[str, Any] = {
-        "unit": unit.gather(first),
-        "cell": cell[first],
-        "counts": np.diff(starts, append=len(order)),
+    columns: dict[str, Any] = {"unit": unit, "cell": cell, "counts": np.ones(len(cell), np.int64)}
+    return summed_entries(pl.DataFrame(columns if weight is None else {**columns, "weights": weight}))
+
+
+def summed_entries(entries: pl.DataFrame) -> pl.DataFrame:
+    """Entries summed by unit and cell, in the order of the units' names, then cells.
+
+    Args:
+        entries: ``unit``, ``cell`` and ``counts``, with ``weights`` where rows have them.
+    """
+    cell = entries["cell"].to_numpy()
+    names = entries["unit"].rank("dense").to_numpy().astype(np.int64)
+    order, starts = _runs(names * (int(cell.max(initial=0)) + 1) + cell)
+    sums = {
+        name: np.add.reduceat(entries[name].to_numpy()[order], starts)
+        for name in ("counts", "weights")
+        if name in entries.columns
     }
-    if weight is not None:
-        columns["weights"] = np.add.reduceat(weight[order], starts)
-    return pl.DataFrame(columns)
+    first = order[starts]
+    return pl.DataFrame({"unit": entries["unit"].gather(first), "cell": cell[first], **sums})
 
 
 def _runs(keys: Ints) -> tuple[Ints, Ints]:
     """Order of the rows by key (in their own order where it is the same), and where each key starts in it."""
     order = np.argsort(keys, kind="stable")
     return order, np.flatnonzero(np.diff(keys[order], prepend=-1))
-
-
-def units_of_parts(parts: Sequence[Entries], axes: Sequence[Sequence[str]]) -> Units:
-    """The units of all parts, whose rows may lie in several of them.
-
-    Args:
-        parts: at least one.
-        axes: names along each axis of the whole.
-    """
-    moved = [frame.with_columns(cell=places(own, axes)[frame["cell"].to_numpy()]) for own, frame in parts]
-    return Units.of(pl.concat(moved))
 
 
 def units_or_rows(units: Units | None, counts: Ints, weights: Floats | None) -> Units:

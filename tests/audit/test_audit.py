@@ -128,7 +128,7 @@ def test_empty_text_of_parquet_is_missing_too(tmp_path: Path) -> None:
 def test_batches_count_as_one(planted: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     question = asked(planted(1_000, 0.1))
     whole = count_file(question.file, question.columns, None).cube
-    monkeypatch.setattr("tasks.audit.counting.BATCH", 7)
+    monkeypatch.setattr("tasks.audit.looking.BATCH", 7)
     assert count_file(question.file, question.columns, None).cube == whole
 
 
