@@ -168,13 +168,15 @@ def settled_classes(found: Sequence[str], labels: Sequence[Any] | None) -> tuple
     """The classes: those given, else those found.
 
     Raises:
-        ValueError: for classes that were not given, or spellings that do not go together.
+        ValueError: for classes not given or given twice, or spellings that do not go together.
     """
     seen = set(found)
     if seen & {"False", "True"} and seen & {"0", "1"}:
         raise ValueError("truth and prediction are spelled alike, found both 0/1 and True/False")
     if labels is not None:
         classes = tuple(name_of(label) for label in labels)
+        if len(set(classes)) < len(classes):
+            raise ValueError(f"labels: each class once is expected, found {list(classes)}")
         if strange := sorted(seen - set(classes)):
             raise ValueError(f"classes {list(classes)} are expected, found also {strange}")
         return classes

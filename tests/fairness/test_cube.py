@@ -224,6 +224,7 @@ def test_declared_levels_stay_without_rows() -> None:
         ({"y_true": [1, None, 0]}, "missing"),
         ({"y_true": [1.0, float("nan"), 0.0]}, "missing"),
         ({"labels": [0, 2]}, "found also"),
+        ({"labels": [0, 1, "1"]}, "each class once"),
         ({"labels": ["0", "1"], "positive": "yes"}, "none of the classes"),
         ({"y_true": ["a", "b", "a"], "y_pred": ["a", "b", "a"]}, "`positive` must name"),
         ({"y_true": [True, False, True]}, "spelled alike"),
