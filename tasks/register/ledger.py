@@ -26,7 +26,7 @@ from tasks.evidence.dossier import body_of, read_chain
 from tasks.fairness.allowance import Allowance, Line
 from tasks.fairness.spending import Ledger, Rows
 from tasks.plan import Plan
-from tasks.register.client import Connection
+from tasks.register.client import Connection, shown
 from tasks.register.runs import NOTE, fitting
 
 TAG, HEAD, JUDGED = "assay.ledger", "assay.ledger_head", "assay.judged"
@@ -118,15 +118,30 @@ def _read(client: MlflowClient, model: str) -> _Found:
 
 def _missing(client: MlflowClient, experiments: list[str], model: str) -> str:
     """A model that was never judged has no ledger yet; any other must have one."""
-    known = client.search_runs(
-        experiments, f"tags.`assay.model` = '{model}' and tags.`{JUDGED}` = 'yes'", max_results=1
-    )
-    if not known and not client.search_model_versions(f"name = '{model}'", max_results=1):
+    deleted = client.search_runs(experiments, f"tags.`{TAG}` = '{model}'", ViewType.DELETED_ONLY)
+    judged = f"tags.`assay.model` = '{model}' and tags.`{JUDGED}` = 'yes'"
+    if not (
+        [run for run in deleted if HEAD in run.data.tags]
+        or client.search_runs(experiments, judged, ViewType.ALL, max_results=1)
+        or client.search_model_versions(f"name = '{model}'", max_results=1)
+    ):
         return ""
-    return (
-        f"the ledger of {model}'s test set is missing, so what was spent on it is unknown: restore the "
-        f"MLflow run tagged {TAG}={model} (`mlflow runs restore --run-id ID`)"
+    return f"the ledger of {model}'s test set is missing, so what was spent on it is unknown: " + (
+        _restoring(client, deleted, model)
     )
+
+
+def _restoring(client: MlflowClient, deleted: Sequence[Run], model: str) -> str:
+    """What brings a ledger back: MLflow keeps a deleted run until `mlflow gc`."""
+    if not deleted:
+        return (
+            f"MLflow holds no run tagged {TAG}={model}, not even a deleted one; bring its run and files back "
+            "from a backup (docs/operations.md)"
+        )
+    address = shown(client.tracking_uri)
+    commands = " or ".join(f"`mlflow runs restore --run-id {run.info.run_id}`" for run in deleted)
+    which = "its run is deleted" if len(deleted) == 1 else f"{len(deleted)} such runs are deleted"
+    return f"{which}; restore the true one with MLFLOW_TRACKING_URI={address} and {commands}"
 
 
 def _load(client: MlflowClient, run: Run, model: str) -> _Found:

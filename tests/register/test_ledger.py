@@ -1,5 +1,9 @@
 """The ledger in a real MLflow: written before a judgement, read by the next, missed when it is gone."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,8 +85,36 @@ def test_people_can_read_it(connection: Connection, plan: Plan) -> None:
 
 def test_a_missing_ledger_of_a_judged_model_is_a_problem(connection: Connection, plan: Plan) -> None:
     spend(connection, plan, new_run(connection), ROWS, "a" * 64)
-    connection.client.delete_run(ledger_run(connection))
-    assert "is missing" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+    ledger = ledger_run(connection)
+    connection.client.delete_run(ledger)
+    problem = spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+    assert "is missing" in problem
+    assert f"MLFLOW_TRACKING_URI={connection.uri} and `mlflow runs restore --run-id {ledger}`" in problem
+    # The command as it is told, in a shell of its own.
+    said = re.search(r"(MLFLOW_TRACKING_URI=\S+) and `mlflow (.*?)`", problem)
+    assert said is not None
+    address, command = said.groups()
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", *command.split()],
+        env=os.environ | dict([address.split("=", 1)]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    after = spend(connection, plan, new_run(connection), ROWS, "b" * 64)
+    assert (after.number, after.problem) == (2, "")
+
+
+def test_deleting_every_trace_of_a_judgement_opens_no_new_budget(connection: Connection, plan: Plan) -> None:
+    judged = new_run(connection)
+    spend(connection, plan, judged, ROWS, "a" * 64)
+    ledger = ledger_run(connection)
+    for run in (judged, ledger):
+        connection.client.delete_run(run)
+    assert ledger in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
+    connection.client._tracking_client.store._hard_delete_run(ledger)  # what `mlflow gc` does
+    assert "from a backup" in spend(connection, plan, new_run(connection), ROWS, "b" * 64).problem
 
 
 def test_a_missing_ledger_of_a_registered_model_is_a_problem(
