@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.fairness.counting import marginal_places, places
 from tasks.fairness.cube import Cube
 from tasks.fairness.metrics import Basis
+from tasks.fairness.refit import Refit, refit_of
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.units import Units
 from tasks.plan.judgement import TooSmall
@@ -46,6 +48,7 @@ class Counted:
         expected: rows of each class that the training part promises, [groups, true]; None: all are judged.
         smallest: the smallest denominator judged.
         bins: histograms of the score, by level of one attribute; None without.
+        refit: how the weights were fitted to these rows; None where they are fixed numbers.
     """
 
     attributes: tuple[str, ...]
@@ -60,6 +63,7 @@ class Counted:
     expected: Floats | None
     smallest: int
     bins: ScoreBins | None
+    refit: Refit | None
 
     @property
     def rows(self) -> Ints:
@@ -75,6 +79,11 @@ class Counted:
     def is_independent(self) -> bool:
         """Whether rows are independent and weigh the same."""
         return self.weights is None and self.units is None
+
+    @property
+    def has_separate_rows(self) -> bool:
+        """Whether shares of different rows are independent: no unit, no fitted weight is in common."""
+        return self.units is None and self.refit is None
 
     def judged(self, basis: Basis, label: str | None) -> NDArray[np.bool_]:
         """Which groups take part in the verdict of a rate of a class."""
@@ -145,7 +154,17 @@ def count_groups(
         expected=expected,
         smallest=too_small.smallest_denominator,
         bins=part.score_bins,
+        refit=refit_of(cube, _groups_of_cells(cube, part, plain, group_of)),
     )
+
+
+def _groups_of_cells(cube: Cube, part: Cube, plain: tuple[str, ...], group_of: Ints) -> Ints:
+    """Group of each cell of the cube, from that of each cell of its ``part``."""
+    names, last = list(cube.axes), len(cube.axes)
+    summed = marginal_places(cube.counts.shape, [*(names.index(name) for name in plain), last, last + 1])
+    classes = [cube.labels, cube.labels]
+    old, new = ([*(one.axes[name] for name in plain), *classes] for one in (cube, part))
+    return np.asarray(group_of.ravel()[places(old, new)[summed]])
 
 
 def _places(attributes: tuple[str, ...], part: Cube) -> Ints:

@@ -13,21 +13,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.evidence.digest import canonical_json
+from tasks.fairness import filing
 from tasks.fairness.batches import Roles, UnitRows, count_batches
 from tasks.fairness.columns import natural_order
 from tasks.fairness.counting import arrange, marginal_places, places, summed
-from tasks.fairness.filing import read_counts, read_weights
 from tasks.fairness.frames import rates_of, weighted_rates_of
 from tasks.fairness.intake import Counted, count_rows, settled_classes, settled_positive
 from tasks.fairness.parquet import read_batches
+from tasks.fairness.raked import Margin, Shares, margins_of, rake, read_margins
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.units import Units, units_or_rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SCHEMA = 2
 Part = TypeVar("Part")
 
 
@@ -44,6 +43,7 @@ class Cube:
         weights: sums of the rows' weights, shape of the counts; None = every row weighs 1.
         squares: sums of their squares, likewise.
         units: the counts by sampling unit; None = the rows are the units.
+        margins: what the weights were raked to; none = they are fixed numbers.
     """
 
     axes: Mapping[str, tuple[str, ...]]
@@ -54,6 +54,7 @@ class Cube:
     weights: Floats | None = None
     squares: Floats | None = None
     units: Units | None = None
+    margins: tuple[Margin, ...] = ()
 
     @classmethod
     def from_arrays(  # noqa: PLR0913 - the columns of an audit
@@ -179,8 +180,10 @@ class Cube:
         Parts of rows that come in units must not share a unit.
 
         Raises:
-            ValueError: for other attributes, classes or score edges.
+            ValueError: for other attributes, classes or score edges, or cubes that were raked apart.
         """
+        if self.margins or other.margins:
+            raise ValueError("cubes are raked after they are merged: weights fitted to parts fit no whole")
         if set(self.axes) != set(other.axes) or self.positive != other.positive:
             raise ValueError(
                 f"cubes of one audit have the same attributes and positive class, found {sorted(self.axes)} "
@@ -215,6 +218,21 @@ class Cube:
         ones = self.counts.astype(np.float64)
         return replace(self, weights=ones, squares=ones, units=self.units and self.units.weighed())
 
+    def raked(self, margins: Mapping[str, Shares]) -> Cube:
+        """The cube with population-true weights, which `judge` takes as fitted to these rows.
+
+        Args:
+            margins: attribute or crossing "a x b" of the axes -> level ("LEVEL_A x LEVEL_B") -> share of
+                the population, in [0, 1]; the shares of each sum to 1. Weights that the rows have stay
+                factors of the new ones, whose mean is 1.
+
+        Raises:
+            ValueError: for a cube raked already, an attribute that is no axis, levels that only the cube
+                or only the population has, levels of fewer than 20 rows (units), or margins that
+                contradict one another; all at once.
+        """
+        return rake(self, margins_of(margins))
+
     def widened(self, levels: Mapping[str, Iterable[str]], classes: tuple[str, ...]) -> Cube:
         """The same counts with room for more levels (beside its own) and classes, which get 0.
 
@@ -237,6 +255,7 @@ class Cube:
             None if part.weights is None else arrange(part.weights, old, new),
             None if part.squares is None else arrange(part.squares, old, new),
             None if part.units is None else part.units.moved(places(old, new)),
+            part.margins,
         )
 
     def marginal(self, attributes: Iterable[str]) -> Cube:
@@ -294,19 +313,7 @@ class Cube:
 
     def to_json(self) -> bytes:
         """The cube's one form in bytes: canonical JSON and a line's end."""
-        bins, units = self.score_bins, self.units
-        content: dict[str, Any] = {
-            "schema": SCHEMA,
-            "axes": [{"name": name, "levels": list(levels)} for name, levels in self.axes.items()],
-            "labels": list(self.labels),
-            "positive": self.positive,
-            "counts": self.counts.tolist(),
-            "score_bins": None if bins is None else bins.to_value(self.axes, self.labels),
-            "weights": None if self.weights is None else self.weights.tolist(),
-            "squares": None if self.squares is None else self.squares.tolist(),
-            "units": None if units is None else units.to_value(),
-        }
-        return canonical_json(content) + b"\n"
+        return filing.write(self)
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
@@ -316,25 +323,8 @@ class Cube:
             ValueError: for another schema, or tables that do not fit the axes or one another.
         """
         value = json.loads(content)
-        if value.get("schema") != SCHEMA:
-            raise ValueError(f"cube of schema {SCHEMA} is expected, found {value.get('schema')!r}")
-        axes = {axis["name"]: tuple(axis["levels"]) for axis in value["axes"]}
-        labels = tuple(value["labels"])
-        counts = read_counts(
-            value["counts"], (*(len(levels) for levels in axes.values()), len(labels), len(labels))
-        )
-        bins, units = value["score_bins"], value["units"]
-        weights, squares = read_weights(value["weights"], value["squares"], counts)
-        return cls(
-            axes,
-            labels,
-            value["positive"],
-            counts,
-            None if bins is None else ScoreBins.from_value(bins, axes, labels),
-            weights,
-            squares,
-            None if units is None else Units.from_value(units, counts),
-        )
+        cube = cls(**filing.read(value))
+        return replace(cube, margins=read_margins(value.get("margins", ()), cube))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cube) and self.to_json() == other.to_json()

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.special import ndtri, stdtrit
 
+from tasks.fairness.refit import Spread
+
 Floats = NDArray[np.float64]
 Counts = NDArray[Any]
 
@@ -37,6 +39,11 @@ one row, which is safe whatever it holds (shares lie between 0 and 1, and rows s
 Smaller levels look further into the tail and ask for more, by the square of their normal quantile."""
 
 
+TRUSTED_OUTSIDE = 80.0
+"""Rows (units) outside of a group, less 1, from which their part of its raked variance is trusted, at every
+level: as many as the level .0005 asks for inside."""
+
+
 MILD = 1.25
 """Weights that cost more than this factor of rows are judged on fewer still: a few heavy rows, none of which
 is an event by chance, leave no trace in the variance."""
@@ -53,6 +60,7 @@ class Sizes:
         freedom: effective number of units or rows, less 1; infinite where rows are independent.
         actual: rows, shape [groups].
         gain: factor for each pair, [g, h]; None where no units are shared.
+        loss: factor for each pair, [g, h], and each group, [g, g]; None where weights are fixed numbers.
     """
 
     estimated: Floats
@@ -61,11 +69,13 @@ class Sizes:
     freedom: Floats
     actual: Counts
     gain: Floats | None = None
+    loss: Floats | None = None
 
     @property
     def size(self) -> Floats:
         """Effective sizes at the usual level, before the correction for few units."""
-        return self._known(TRUSTED_LEVEL)
+        size = self._known(TRUSTED_LEVEL)
+        return size if self.loss is None else size * self.loss.diagonal()
 
     def _known(self, alpha: float) -> Floats:
         asked = TRUSTED * max(1.0, float(ndtri(alpha) / ndtri(TRUSTED_LEVEL))) ** 2
@@ -73,12 +83,11 @@ class Sizes:
 
     def at(self, alpha: float) -> Floats:
         """Sizes at a one-sided level: [groups, 1], or [g, h] where pairs share units."""
-        size = self._known(alpha) * few_units(self.freedom, alpha)
-        if self.gain is None:
-            return size[:, None]
-        # What units have in common is estimated, and too uncertain for the tails of smaller levels.
-        gain = self.gain if alpha >= TRUSTED_LEVEL else np.minimum(self.gain, 1.0)
-        return size[:, None] * gain
+        size = (self._known(alpha) * few_units(self.freedom, alpha))[:, None]
+        if self.gain is not None:
+            # What units have in common is estimated, and too uncertain for the tails of smaller levels.
+            size = size * (self.gain if alpha >= TRUSTED_LEVEL else np.minimum(self.gain, 1.0))
+        return size if self.loss is None else size * self.loss
 
     @property
     def design_effect(self) -> Floats:
@@ -218,3 +227,30 @@ def _gain(covariance: Floats, together: Floats, size: Floats, rate: Floats) -> F
     gain = np.where(covariance > 0, np.maximum(gain, 1.0), gain)  # to ignore what helps is safe
     np.fill_diagonal(gain, 1.0)
     return gain
+
+
+def refitted(sizes: Sizes, spread: Spread) -> Sizes:
+    """The sizes where weights were fitted to the rows (raked), which here never gains.
+
+    A few heavy rows of other groups may make the weights: their part of the variance has a freedom of its
+    own (1 where they are too few to trust), and the whole that of Satterthwaite (1946).
+
+    Args:
+        sizes: with the weights taken as fixed numbers.
+        spread: how the rates vary with fixed and with fitted weights.
+    """
+    before, after = _of_differences(spread.fixed), _of_differences(spread.fitted)
+    loss = np.where(after > before, before / np.where(after > 0, after, 1.0), 1.0)
+    own = spread.fitted.diagonal()
+    part = np.clip(np.divide(spread.outside, own, out=np.zeros_like(own), where=own > 0), 0.0, 1.0)
+    outside = np.where(spread.freedom >= TRUSTED_OUTSIDE, spread.freedom, 1.0)
+    few = (1 - part) ** 2 / np.maximum(sizes.freedom, 1e-9) + part**2 / outside
+    return replace(sizes, loss=loss, freedom=np.minimum(sizes.freedom, 1 / few))
+
+
+def _of_differences(covariance: Floats) -> Floats:
+    """Variances of the pairs' differences, and of each group's own rate."""
+    own = covariance.diagonal()
+    found = own[:, None] + own[None, :] - 2 * covariance
+    np.fill_diagonal(found, own)
+    return found

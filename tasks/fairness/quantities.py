@@ -86,7 +86,7 @@ class Odds:
             name += "" if counted.positive is not None else f" ({label})"
             pair = [shares(counted, RATES[rate], label, rate) for rate in ("tpr", "fpr")]
             terms = list(zip((self.weight, self.sign * self.weight), pair, strict=True))
-            found.append(sums(name, terms, independent=counted.units is None))
+            found.append(sums(name, terms, independent=counted.has_separate_rows))
         return found
 
 
@@ -109,7 +109,7 @@ class Macro:
         """One table."""
         share = 1 / len(counted.labels)
         terms = [(share, shares(counted, self.rate, label, self.rate.name)) for label in counted.labels]
-        apart = self.rate.name in ROWS_APART and counted.units is None
+        apart = self.rate.name in ROWS_APART and counted.has_separate_rows
         return [sums(f"macro_{self.rate.name}", terms, independent=apart)]
 
 

@@ -111,7 +111,7 @@ class Scored(Groups):
     def lacking(self) -> list[str]:
         """Groups with too few rows of a class, or rows that are no simple sample."""
         if not self.simple:
-            return [f"{words(self.name)} is not judged on weighted rows or sampling units"]
+            return [f"{words(self.name)} is not judged on weighted or raked rows, or on sampling units"]
         few = np.flatnonzero(self.judged & np.isfinite(self.value) & ~self.large)
         return [
             f"{words(self.name)} of {self.names[i]} needs {ENOUGH} positives and {ENOUGH} negatives"

@@ -149,21 +149,38 @@ def _effective(
     events, total = rate.numerator(cells).astype(float), rate.denominator(cells).astype(float)
     share = np.where(n > 0, events / np.where(total > 0, total, 1.0), np.nan)
     if counted.units is not None:
-        return share, effective.clustered(share, n, _entries(counted, rate, label))
+        sizes = effective.clustered(share, n, _entries(counted, rate, label))
+        return share, _refitted(sizes, counted, rate, label, share)
     squares = counted.squares if counted.squares is not None else counted.counts.astype(float)
     squared = tally(squares, counted.labels, label)
     event, all_ = rate.numerator(squared).astype(float), rate.denominator(squared).astype(float)
     known = np.where(np.isnan(share), 0.0, share)
-    return share, effective.weighted(known, counts, (events, total - events), (event, all_ - event))
+    sizes = effective.weighted(known, counts, (events, total - events), (event, all_ - event))
+    return share, _refitted(sizes, counted, rate, label, share)
+
+
+def _refitted(sizes: Sizes, counted: Counted, rate: Rate, label: str | None, share: Floats) -> Sizes:
+    """The same where the weights are fixed numbers, less where they were fitted."""
+    if counted.refit is None:
+        return sizes
+    event, inside = _kinds(counted, rate, label)
+    return effective.refitted(sizes, counted.refit.spread(share, event, inside))
+
+
+def _kinds(counted: Counted, rate: Rate, label: str | None) -> tuple[Ints, Ints]:
+    """Events and denominator among the kinds of rows: true class times classes plus predicted class."""
+    classes = len(counted.labels)
+    each = np.eye(classes * classes, dtype=np.int64).reshape(-1, classes, classes)
+    cells = tally(each, counted.labels, label)
+    return np.asarray(rate.numerator(cells)), np.asarray(rate.denominator(cells))
 
 
 def _entries(counted: Counted, rate: Rate, label: str | None) -> Entries:
     """What the units hold of the denominators."""
     units, classes = counted.units, len(counted.labels)
     assert units is not None  # noqa: S101 - the caller has looked
-    each = np.eye(classes * classes, dtype=np.int64).reshape(-1, classes, classes)
-    cells = tally(each, counted.labels, label)
-    event, inside = rate.numerator(cells), rate.denominator(cells) > 0
+    event, size = _kinds(counted, rate, label)
+    inside = size > 0
     kind = units.cell % (classes * classes)
     kept = inside[kind]
     weight = units.counts.astype(float) if units.weights is None else units.weights

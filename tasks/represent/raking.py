@@ -14,14 +14,12 @@ import numpy as np
 import polars as pl
 
 from tasks.errors import Refusal
+from tasks.fairness.raked import MAXIMUM_PASSES, distance, fit
 from tasks.plan.base import crossing
 from tasks.plan.judgement import Raking
 from tasks.represent.population import uncovered
 from tasks.represent.records import Raked
 from tasks.represent.table import JOINER, Array, Table
-
-CONVERGED = 1e-8  # relative distance of the worst margin
-MAXIMUM_PASSES = 1000
 
 
 def rake(sample: Table, reference: Table, plan: Raking) -> Raked:
@@ -57,20 +55,7 @@ def _fit(sample: Table, reference: Table, margins: Sequence[tuple[str, ...]]) ->
     """Shares of the cells after fitting, and the passes it took."""
     axes = {names: tuple(i for i, name in enumerate(sample.levels) if name not in names) for names in margins}
     targets = {n: reference.counts.sum(axis=a, keepdims=True) / reference.total for n, a in axes.items()}
-    shares = sample.counts / sample.total
-    for number in range(1, MAXIMUM_PASSES + 1):
-        for names in margins:
-            current = shares.sum(axis=axes[names], keepdims=True)
-            # 0 of 0 stays: a level that neither sample nor population has.
-            shares = shares * np.divide(targets[names], current, out=np.ones_like(current), where=current > 0)
-        if max(_error(shares.sum(axis=axes[n], keepdims=True), targets[n]) for n in margins) <= CONVERGED:
-            return shares, number
-    return shares, MAXIMUM_PASSES
-
-
-def _error(shares: Array, target: Array) -> float:
-    """Largest relative distance from ``target``, over its levels above 0."""
-    return float(np.abs(shares[target > 0] / target[target > 0] - 1).max())
+    return fit(sample.counts / sample.total, [(axes[names], targets[names]) for names in axes])
 
 
 def _empty(sample: Table, reference: Table, margins: Sequence[tuple[str, ...]]) -> list[str]:
@@ -106,7 +91,7 @@ def _measured(
     counts = sample.counts
     weighted = Table(sample.levels, counts * weights)
     errors = [
-        _error(weighted.margin(names) / weighted.total, reference.margin(names) / reference.total)
+        distance(weighted.margin(names) / weighted.total, reference.margin(names) / reference.total)
         for names in margins
     ]
     effective = float(weighted.total**2 / (counts * weights**2).sum())

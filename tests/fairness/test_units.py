@@ -253,4 +253,4 @@ def test_scores_of_weighted_rows_are_not_judged() -> None:
     more = {"score": (y + rng.random(400)) / 2, "weight": rng.uniform(1, 2, 400)}
     judged = one(Cube.from_arrays(y, y, {"g": np.tile(["a", "b"], 200)}, **more), 0.1, metric="auc_minimum")
     assert judged.verdict is Verdict.INCONCLUSIVE
-    assert "not judged on weighted rows" in judged.settles
+    assert "not judged on weighted or raked rows" in judged.settles
