@@ -16,7 +16,7 @@ from tasks.fairness.intake import Counted, count_rows
 from tasks.fairness.units import Units, summed_entries
 
 Axes = Sequence[tuple[str, ...]]
-HELD = 1 << 19
+HELD = 1 << 18
 """Entries that wait to be summed, at least: each sum costs a sort of all."""
 
 

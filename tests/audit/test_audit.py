@@ -132,6 +132,21 @@ def test_batches_count_as_one(planted: Write, monkeypatch: pytest.MonkeyPatch) -
     assert count_file(question.file, question.columns, None).cube == whole
 
 
+def test_units_and_weights_of_all_batches_count_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "units.csv"
+    rows = [(i % 3 % 2, i % 5 % 2, "ab"[i % 7 % 2], i % 11, 1 + i % 4 / 4) for i in range(300)]
+    pl.DataFrame(rows, ["truth", "guess", "group", "person", "w"], orient="row").write_csv(path)
+    columns = asked(path, unit="person", weight="w").columns
+    whole = count_file(path, columns, None).cube
+    assert whole.units is not None
+    assert whole.units.size == 11
+    monkeypatch.setattr("tasks.audit.looking.BATCH", 7)
+    monkeypatch.setattr("tasks.fairness.batches.HELD", 5)
+    assert count_file(path, columns, None).cube == whole
+
+
 def test_several_classes_take_limits_that_need_no_positive_class(tmp_path: Path) -> None:
     path, limits = tmp_path / "three.csv", tmp_path / "limits.yaml"
     pl.DataFrame(

@@ -176,3 +176,23 @@ def test_no_output_takes_the_place_of_another_file(planted: Write, tmp_path: Pat
         run_audit(question, tmp_path / "new", folder / ".." / "new")
     assert path.read_bytes() == before
     assert not (tmp_path / "new").exists()
+
+
+def test_unknown_groups_and_missing_ones_are_told_apart_in_all_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.audit.looking.BATCH", 2)
+    path = tmp_path / "late.csv"
+    path.write_text("truth,guess,group\n1,1,unknown\n0,0,b\n1,0,b\n0,1,b\n1,1,\n")
+    with pytest.raises(PlanError, match="a level is called 'unknown', as the 1 missing values"):
+        audit(asked(path))
+
+
+def test_counts_too_many_to_be_protected_are_not_published(tmp_path: Path) -> None:
+    path, published = tmp_path / "many.csv", tmp_path / "published.json"
+    pl.DataFrame(
+        {"truth": [0, 1] * 600, "guess": [0, 1] * 600, "group": [i // 8 for i in range(1200)]}
+    ).write_csv(path)
+    with pytest.raises(PlanError, match="at most 1200 counts are published at once, these tables have 1359"):
+        run_audit(asked(path), None, None, published)
+    assert not published.exists()

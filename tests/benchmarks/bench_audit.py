@@ -1,7 +1,8 @@
 """Time and peak memory of `assay audit`, whole process: `python tests/benchmarks/bench_audit.py`.
 
 The goal is 2 seconds on 100,000 rows; 10 million rows show that memory does not follow the file.
-`--rows N` measures one size alone.
+`--rows N` measures one size alone; `--limit GB` audits a CSV and a Parquet file, each more than twice as
+large as the data that the process may hold (RLIMIT_DATA, which also counts what is reserved and never used).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ SIZES = (100_000, 10_000_000)
 GOAL = 2.0
 REPEATS = {100_000: 3}
 BATCH = 1_000_000
+PIECE, UNITS = 250_000, 200_000
 COLUMNS = ("--label", "truth", "--prediction", "guess", "--group", "race", "--group", "sex")
 
 
@@ -51,6 +53,38 @@ def write(rows: int, folder: Path) -> list[Path]:
     return [csv, parquet]
 
 
+def write_large(size: float, folder: Path) -> list[Path]:
+    """Rows of some 116 bytes with weights and 200,000 units, as CSV and as Parquet of `size` GB or more."""
+    csv, parquet = folder / "large.csv", folder / "large.parquet"
+    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
+    with csv.open("wb") as handle, tempfile.TemporaryDirectory(dir=folder) as parts:
+        for i in range(int(size * 1e9 / 105 / PIECE) + 1):
+            rng = np.random.default_rng(i)
+            note = letters[rng.integers(0, len(letters), (PIECE, 80), np.uint8)].view("S80").ravel()
+            part = table(PIECE, i).with_columns(
+                person=rng.integers(0, UNITS, PIECE),
+                weight=rng.integers(1, 40, PIECE) / 8,
+                note=pl.Series(note).cast(pl.String),
+            )
+            part.write_csv(handle, include_header=i == 0)
+            part.write_parquet(Path(parts) / f"{i:05}.parquet", compression="uncompressed")
+        pl.scan_parquet(Path(parts) / "*.parquet").sink_parquet(parquet, compression="uncompressed")
+    return [csv, parquet]
+
+
+def bench_limited(limit: float) -> None:
+    """Audits under a limit; a process that asks for more data than it ends with an error."""
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
+        for path in write_large(2.1 * limit, Path(scratch)):
+            for more in (("--score", "score"), ("--unit", "person", "--weight", "weight")):
+                outputs = ("--html", f"{scratch}/page.html", "--json", f"{scratch}/a.json")
+                audit = [str(Path(sys.executable).with_name("assay")), "audit", str(path), *COLUMNS]
+                limited = ["/bin/sh", "-c", f'ulimit -d {int(limit * 1e6)}; exec "$@"', "sh"]
+                wall, cpu, memory = measure([*limited, *audit, *more, *outputs])
+                what = f"{path.stat().st_size / 1e9:.2f} GB of {path.suffix[1:]}, {more[0]}, limit {limit} GB"
+                print(f"{what:<52} {wall:>7.1f} s  {cpu:>7.1f} s of processor  {memory:>6.0f} MB")  # noqa: T201
+
+
 def measure(command: list[str]) -> tuple[float, float, float]:
     """Seconds, seconds of processor time and peak memory in MB of a process that judges something."""
     begun = time.perf_counter()
@@ -69,8 +103,12 @@ def measure(command: list[str]) -> tuple[float, float, float]:
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int)
-    rows = parser.parse_args().rows
+    parser.add_argument("--limit", type=float)
+    rows, limit = parser.parse_args().rows, parser.parse_args().limit
     print(f"Python {platform.python_version()}, polars {pl.__version__}, load {os.getloadavg()[0]:.1f}")  # noqa: T201
+    if limit:
+        bench_limited(limit)
+        return 0
     slowest = 0.0
     with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
         for size in (rows,) if rows else SIZES:

@@ -1,18 +1,27 @@
-"""The cube beside fairlearn's bootstrap, OxonFair and AIF360: `python tests/benchmarks/bench_peers.py`.
+"""The cube beside its peers: `python tests/benchmarks/bench_peers.py [REPLICATES]`.
 
-fairlearn resamples rows, so a thousand replicates would take hours: two are measured beside none, and the
-difference is scaled to a thousand (they cost the same each). Ours are all drawn. Peers that are not
-installed are said to be missing; OxonFair is looked for in PEERS (a folder for `pip install --no-deps
---target PEERS oxonfair`), since it is no part of the environment.
+fairlearn's bootstrap resamples rows, so a thousand replicates would take hours: both draw REPLICATES (10), in
+one run. Point metrics of a million rows are timed by turns, since a machine's speed drifts: fairlearn and
+AIF360 come with the test extra; the others, which are no part of it, each run in an environment of its own
+(one for all of them leaves pip searching for versions that agree):
+
+    for peer in oxonfair fairbench aequitas smclarify; do
+        python3.11 -m venv PEERS/$peer && PEERS/$peer/bin/pip install $peer
+    done
+    PEERS=PEERS python tests/benchmarks/bench_peers.py
+
+A peer that can't be run is said to be missing, with the reason.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import logging
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +32,13 @@ import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.append(os.environ.get("PEERS", ""))
 
 from tasks.fairness import Cube, judge
 from tasks.fairness.metrics import RATES, tally
 
-REPLICATES, MEASURED = 1_000, 2
+REPLICATES = 10
+PEERS = ("oxonfair", "fairbench", "aequitas", "smclarify")
+ROWS, TURNS = 1_000_000, 3
 NAMES = ("selection_rate", "tpr", "fpr", "accuracy")
 LIMITS = [
     {"metric": metric, "attribute": "g", "limit": 0.05}
@@ -69,7 +79,7 @@ def bootstrap(cube: Cube, replicates: int) -> dict[str, np.ndarray]:
     return found
 
 
-def bench_fairlearn(rows: int) -> None:
+def bench_fairlearn(rows: int, replicates: int) -> None:
     from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
     from sklearn.metrics import accuracy_score
 
@@ -81,41 +91,64 @@ def bench_fairlearn(rows: int) -> None:
         "y_pred": guess,
         "sensitive_features": group,
     }
-    point = timed(lambda: MetricFrame(**given).by_group, 1)
-    more = {"n_boot": MEASURED, "ci_quantiles": [0.025, 0.975], "random_state": 0}
-    some = timed(lambda: MetricFrame(**given, **more), 1)
-    whole = point + (some - point) / MEASURED * REPLICATES
-    ours = timed(lambda: bootstrap(Cube.from_arrays(truth, guess, {"g": group}), REPLICATES), 5)
-    cube = timed(lambda: Cube.from_arrays(truth, guess, {"g": group}).rates(["g"]), 5)
-    closed = timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 3)
     what = f"{rows:,} rows, 10 groups, 4 metrics"
+    point = timed(lambda: MetricFrame(**given).by_group, 1)
+    cube = timed(lambda: Cube.from_arrays(truth, guess, {"g": group}).rates(["g"]), 5)
     show(f"fairlearn MetricFrame, {what}", point)
-    show(f"fairlearn, {MEASURED} bootstrap replicates more", some - point)
-    show(f"fairlearn, {REPLICATES:,} replicates, scaled from {MEASURED}", whole)
-    show(
-        f"ours, counting and all {REPLICATES:,} replicates",
-        ours,
-        f"{whole / ours:,.0f} times faster (goal 10,000)",
-    )
-    show("ours, every rate from the cube", cube, f"{point / cube:,.0f} times faster than the point estimate")
-    show(
-        "ours, closed forms: 3 limits with intervals and verdicts",
-        closed,
-        f"{whole / closed:,.0f} times faster",
-    )
+    show("ours, every rate from the cube", cube, f"{point / cube:,.0f} times faster")
+    more = {"n_boot": replicates, "ci_quantiles": [0.025, 0.975], "random_state": 0}
+    theirs = timed(lambda: MetricFrame(**given, **more).by_group_ci, 1)
+    ours = timed(lambda: bootstrap(Cube.from_arrays(truth, guess, {"g": group}), replicates), 9)
+    closed = timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 3)
+    show(f"fairlearn MetricFrame and {replicates:,} replicates, {what}", theirs)
+    note = f"{theirs / ours:,.0f} times faster (goal 10,000)"
+    show(f"ours, counting and {replicates:,} replicates of all four", ours, note)
+    show("ours, closed forms: 3 limits with intervals and verdicts", closed)
 
 
-def bench_oxonfair(rows: int) -> None:
-    if importlib.util.find_spec("oxonfair") is None:
-        print("OxonFair is not installed: see PEERS above")  # noqa: T201
-        return
-    from oxonfair import performance
-
+def bench_points(rows: int) -> None:
+    """Each peer's point metrics and our verdicts with intervals, by turns."""
     group, truth, guess = rows_of(rows, 10)
-    theirs = timed(lambda: performance.evaluate_fairness(truth, guess, group), 3)
-    show(f"OxonFair, its 8 point metrics, {rows:,} rows, 10 groups", theirs)
-    ours = timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 3)
-    show("ours, 3 limits with intervals and verdicts", ours, f"{theirs / ours:,.1f} times faster")
+    with tempfile.TemporaryDirectory(prefix="assay-bench-") as folder:
+        path = Path(folder) / "rows.npz"
+        np.savez(path, group=group, truth=truth, guess=guess)
+        for name in PEERS:
+            if "PEERS" not in os.environ:
+                print(f"{name} is missing: PEERS names no folder of environments, see above")  # noqa: T201
+                continue
+            theirs, ours, found = [], [], {"version": "", "what": ""}
+            for _ in range(TURNS):
+                try:
+                    found = peer(name, path)
+                except FileNotFoundError as error:
+                    print(f"{name} is missing: {error}")  # noqa: T201
+                    break
+                except subprocess.CalledProcessError as error:
+                    print(f"{name} is missing: {error.stderr.strip().splitlines()[-1]}")  # noqa: T201
+                    break
+                theirs.append(float(found["seconds"]))
+                ours.append(timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 1))
+            if theirs:
+                what = f"{name} {found['version']}, {found['what']}, {rows:,} rows, 10 groups"
+                compare(what, theirs, ours)
+
+
+def peer(name: str, path: Path) -> dict[str, str]:
+    """One run of a peer in its environment."""
+    python = Path(os.environ["PEERS"]) / name / "bin" / "python"
+    command = [str(python), str(Path(__file__).with_name("peer.py")), name, str(path)]
+    found: dict[str, str] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+    return found
+
+
+def compare(what: str, theirs: list[float], ours: list[float]) -> None:
+    """Medians, and the median and range of the turns' ratios."""
+    ratios = sorted(peer / own for peer, own in zip(theirs, ours, strict=True))
+    show(what, median(theirs))
+    note = f"{median(ratios):,.1f} times faster ({ratios[0]:,.1f} to {ratios[-1]:,.1f})"
+    show("ours, 3 limits with intervals and verdicts", median(ours), note)
 
 
 def bench_aif360(rows: int) -> None:
@@ -138,16 +171,18 @@ def bench_aif360(rows: int) -> None:
             found.accuracy(privileged=True) - found.accuracy(privileged=False),
         ]
 
-    theirs = timed(metrics, 3)
-    show(f"AIF360, 3 point metrics, {rows:,} rows, 2 groups", theirs)
-    ours = timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 3)
-    show("ours, 3 limits with intervals and verdicts", ours, f"{theirs / ours:,.1f} times faster")
+    theirs, ours = [], []
+    for _ in range(TURNS):
+        theirs.append(timed(metrics, 1))
+        ours.append(timed(lambda: judge(Cube.from_arrays(truth, guess, {"g": group}), LIMITS), 1))
+    compare(f"AIF360, 3 point metrics, {rows:,} rows, 2 groups", theirs, ours)
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")  # the peers' own
     print(f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}")  # noqa: T201
-    bench_oxonfair(1_000_000)
-    bench_aif360(1_000_000)
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")  # noqa: T201
+    bench_points(ROWS)
+    bench_aif360(ROWS)
     for size in (100_000, 500_000):
-        bench_fairlearn(size)
+        bench_fairlearn(size, int(sys.argv[1]) if len(sys.argv) > 1 else REPLICATES)
