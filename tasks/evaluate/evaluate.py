@@ -10,12 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from tasks.errors import EvidenceError
-from tasks.evaluate.performance import accuracy, auc
+from tasks.evaluate.performance import accuracy, auc, macro_f1
 from tasks.evaluate.predictions import check_predictions, write_predictions
 from tasks.evaluate.records import CUBE, PREDICTIONS, Estimate, Evaluated
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
+from tasks.plan.data import Classes
 from tasks.plan.judgement import Judgement
 
 TENTHS = tuple(i / 10 for i in range(1, 10))
@@ -76,7 +77,7 @@ def count_predictions(
         raise EvidenceError(
             f"columns {', '.join(wanted)} are expected in the described rows, missing: {lacking}"
         )
-    label = judgement.data.label
+    label = classes_of(judgement)
     try:
         return Cube.from_arrays(
             described["label"],
@@ -97,19 +98,33 @@ def count_labels(described: pl.DataFrame, judgement: Judgement) -> Cube:
 
     Sampling units are left out: no interval is made of these counts, only expected denominators.
     """
-    label = judgement.data.label
+    label = classes_of(judgement)
     groups = {name: described[name] for name in judgement.protected}
     return Cube.from_labels(described["label"], groups, labels=label.values, positive=label.positive)
 
 
+def classes_of(judgement: Judgement) -> Classes:
+    """The label of a plan that predicts classes."""
+    label = judgement.data.label
+    assert isinstance(label, Classes)  # noqa: S101 - a number is counted elsewhere
+    return label
+
+
 def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) -> tuple[Estimate, ...]:
-    """Accuracy, and AUC where there are two classes.
+    """Accuracy, macro-F1, and AUC where there are two classes.
 
     Raises:
         Refusal: for a test part with one class.
     """
+    classes = classes_of(judgement)
     found = [accuracy((predictions["prediction"] == label).to_numpy())]
-    classes = judgement.data.label
+    truth, decided = (
+        column.replace_strict(
+            classes.values, list(range(len(classes.values))), return_dtype=pl.Int64
+        ).to_numpy()
+        for column in (label, predictions["prediction"])
+    )
+    found.append(macro_f1(truth, decided, len(classes.values)))
     if len(classes.values) == 2:
         positive = np.asarray((label == classes.positive).to_numpy(), bool)
         found.append(auc(positive, predictions["score"].to_numpy()))

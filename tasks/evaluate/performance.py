@@ -66,6 +66,55 @@ def auc(positive: Booleans, score: NDArray[Any]) -> Estimate:
     return Estimate(name="auc", value=value, low=low, high=high, n=m + n)
 
 
+def macro_f1(truth: NDArray[np.int64], decided: NDArray[np.int64], classes: int) -> Estimate:
+    """Mean over the classes of F1 = 2 TP / (2 TP + FP + FN), with its interval by the delta method.
+
+    The interval is that of Takahashi et al. (2022, Applied Intelligence 52:4961), equation 8: the counts
+    of (true class, predicted class) are multinomial. A class that is neither true nor predicted anywhere
+    has no F1: it counts as 0, which only lowers the mean.
+
+    Args:
+        truth: positions of the true classes, shape [rows], at least one row.
+        decided: positions of the predicted ones.
+        classes: how many there are.
+    """
+    n = len(truth)
+    shares = np.bincount(truth * classes + decided, minlength=classes**2).reshape(classes, classes) / n
+    right, held = shares.diagonal(), shares.sum(axis=1) + shares.sum(axis=0)
+    there = np.where(held > 0, held, 1.0)
+    f1 = 2 * right / there
+    # Derivative of each F1 by a share: 2 (1 - F1) / held on the diagonal, -F1 / held of both classes off it.
+    slope = -(f1 / there)[:, None] - (f1 / there)[None, :]
+    slope[np.diag_indices(classes)] = 2 * (1 - f1) / there
+    slope = slope / classes
+    variance = float((shares * slope**2).sum() - (shares * slope).sum() ** 2) / n
+    value, spread = float(f1.mean()), -float(ndtri(LEVEL)) * sqrt(max(variance, 0.0))
+    return Estimate(
+        name="macro_f1", value=value, low=max(0.0, value - spread), high=min(1.0, value + spread), n=n
+    )
+
+
+def r2(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> Estimate:
+    """1 - sum of squared errors / sum of squared deviations from the mean, with its interval.
+
+    The interval is by the delta method on the means of both sums' terms.
+
+    Args:
+        truth: shape [rows], at least two different values.
+        predicted: likewise.
+
+    Raises:
+        Refusal: where all true values are the same, since R2 is then undefined.
+    """
+    error, spread = (truth - predicted) ** 2, (truth - truth.mean()) ** 2
+    if not spread.any():
+        raise Refusal("R2 compares errors with the spread of the true values: they are all the same")
+    share = float(error.mean() / spread.mean())
+    influence = (error - share * spread) / spread.mean()
+    wide = -float(ndtri(LEVEL)) * float(influence.std()) / sqrt(len(truth))
+    return Estimate(name="r2", value=1 - share, low=1 - share - wide, high=1 - share + wide, n=len(truth))
+
+
 def _middle_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     """Ranks from 1; equal values share the middle of theirs."""
     _, position, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from tasks.errors import Refusal
+from tasks.evaluate.evaluate import classes_of
 from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule
 from tasks.plan.judgement import Judgement
 
 
@@ -19,9 +21,9 @@ def predict_part(predictor: Predictor, frame: pl.DataFrame, judgement: Judgement
         scores = predictor.scores(frame)
     except ValueError as error:
         raise Refusal(f"test part: the model can't take it: {error}") from error
-    classes = judgement.data.label.values
-    decided = predictor.rule.decide(scores)
-    positive = judgement.data.label.positive
+    classes, rule = classes_of(judgement).values, predictor.rule
+    assert isinstance(rule, ClassRule)  # noqa: S101 - the label's classes were its own
+    decided, positive = rule.decide(scores), classes_of(judgement).positive
     score = scores[:, classes.index(positive)] if positive is not None else scores.max(axis=1)
     return frame.select("row_id", "row_digest").with_columns(
         pl.Series("score", score, pl.Float32),

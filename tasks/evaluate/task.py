@@ -23,13 +23,13 @@ def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Evaluate
     # torch, scipy and polars: only a run that comes this far pays for their import.
     from tasks.evaluate.evaluate import evaluate  # noqa: PLC0415
     from tasks.evaluate.predict import predict_part  # noqa: PLC0415
-    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.described import describe  # noqa: PLC0415
     from tasks.ingest.parts import read_part  # noqa: PLC0415
     from tasks.model.predictor import Predictor  # noqa: PLC0415
 
     frame = read_part(dataset, "test", plan.judgement)
     predictor = Predictor.load(folder / "model")
-    described = kind_of(plan.judgement).describe(frame, plan.judgement)
+    described = describe(frame, plan.judgement)
     begun = time.perf_counter()
     predictions = predict_part(predictor, frame, plan.judgement)
     cost = {"microseconds per predicted row": 1e6 * (time.perf_counter() - begun) / len(frame)}

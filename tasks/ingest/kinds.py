@@ -1,34 +1,35 @@
-"""The kinds of data: each is one module with the same verbs."""
+"""The kinds of data: one module each, that reads files into samples and says what describes them.
+
+From there on all kinds are alike (`tasks.ingest.described`); what a model makes of a sample stands with
+the model, in `tasks.model.features`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
-from tasks.ingest import tabular
-from tasks.plan.judgement import Judgement
+from tasks.ingest import image, tabular
+from tasks.plan.data import Dataset
 
 
 class Kind(Protocol):
-    """What a kind of data can do; its third verb, tensors, stands with the model."""
+    """What a kind of data can do."""
 
-    def read(self, path: Path, judgement: Judgement) -> pl.DataFrame:
-        """Read one raw file as it is: a row for each sample, nothing judged."""
+    def read(self, paths: Sequence[Path], data: Any) -> pl.DataFrame:
+        """Read the files of one part as they are: a row for each sample, nothing judged.
 
-    def type_frame(self, frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
-        """Give the columns the plan's types; a value that has none becomes null."""
-
-    def describe(self, frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
-        """One row for each sample: protected attributes, label and unit, as text."""
+        The frame has the described columns, the label's, and the payload's if the kind has one.
+        """
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType({"tabular": tabular})
+KINDS: Mapping[str, Kind] = MappingProxyType({"image": image, "tabular": tabular})
 
 
-def kind_of(judgement: Judgement) -> Kind:
-    """The module for the plan's data."""
-    return KINDS[judgement.data.kind]
+def kind_of(data: Dataset) -> Kind:
+    """The module for a plan's data."""
+    return KINDS[data.kind]  # type: ignore[attr-defined] # every member has its kind

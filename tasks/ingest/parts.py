@@ -15,29 +15,36 @@ from tasks.errors import Refusal, SourceAltered
 from tasks.evidence.digest import digest_file, digest_of, write_atomically
 from tasks.evidence.records import Dataset, FileRef, Part, Record
 from tasks.ingest.archive import digest_source
-from tasks.ingest.division import held_out_rows
+from tasks.ingest.described import ROW_DIGEST, ROW_ID, row_digests, type_frame
+from tasks.ingest.division import tested_rows
 from tasks.ingest.kinds import kind_of
-from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, row_digests
+from tasks.plan.data import Data
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 
 PartName = Literal["train", "test"]
+Side = Literal["train", "test", "all"]
 PART_NAMES: tuple[PartName, ...] = ("train", "test")
 
 
-class Entry(Record):
-    """One file of the manifest, with the rows that it holds."""
+class Pinned(Record):
+    """One file of the manifest."""
 
-    rows: int
     sha256: str
     bytes: int
+
+
+class Entry(Pinned):
+    """A prepared part, with the rows that it holds."""
+
+    rows: int
 
 
 class Manifest(Record):
     """What ``data/NAME/manifest.json`` says: every source and both prepared parts."""
 
-    version: Literal[1] = 1
-    sources: dict[str, Entry]
+    version: Literal[2] = 2
+    sources: dict[str, Pinned]
     parts: dict[PartName, Entry]
 
 
@@ -56,7 +63,7 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
     if problems:
         raise SourceAltered("\n".join(problems))
     _refuse_empty_sources(plan, folder)
-    frames = {s.name: _read_raw(folder / "raw" / s.name, plan.judgement) for s in plan.judgement.data.sources}
+    frames = read_sources(folder / "raw", plan.judgement.data)
     shutil.rmtree(folder / "prepared", ignore_errors=True)
     entries: dict[PartName, Entry] = {}
     for name, frame in _divide(plan.judgement, frames).items():
@@ -65,7 +72,8 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
         frame.with_columns(pl.Series(ROW_ID, range(frame.height), pl.UInt32)).write_parquet(content)
         write_atomically(path, content.getvalue())
         entries[name] = _entry(path, frame.height)
-    sources = {name: _entry(folder / "raw" / name, frame.height) for name, frame in frames.items()}
+    raw = [folder / "raw" / source.name for source in plan.judgement.data.sources]
+    sources = {path.name: Pinned(sha256=digest_file(path), bytes=path.stat().st_size) for path in raw}
     manifest = Manifest(sources=sources, parts=entries)
     text = json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n"
     write_atomically(folder / "manifest.json", text.encode())
@@ -121,32 +129,43 @@ def read_part(dataset: Dataset, part: PartName, judgement: Judgement) -> pl.Data
     Raises:
         SourceAltered: if the file's SHA-256 is not the one in ``dataset``.
     """
-    return kind_of(judgement).type_frame(read_raw_part(dataset, part), judgement)
+    return type_frame(read_raw_part(dataset, part), judgement)
 
 
-def _read_raw(path: Path, judgement: Judgement) -> pl.DataFrame:
-    frame = kind_of(judgement).read(path, judgement)
-    if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
-        raise Refusal(f"{path.name}: column {', '.join(taken)} has a reserved name; rename it in the source")
-    return frame.with_columns(pl.Series(ROW_DIGEST, row_digests(frame, judgement), pl.String))
+def read_sources(folder: Path, data: Data) -> dict[Side, pl.DataFrame]:
+    """The raw files by the part that the plan gives them to, with every row named by its digest.
+
+    Raises:
+        Refusal: for a file that can't be read as its format, or a column with a reserved name.
+    """
+    found: dict[Side, pl.DataFrame] = {}
+    for part in sorted({source.part for source in data.sources}):
+        paths = [folder / source.name for source in data.sources if source.part == part]
+        frame = kind_of(data).read(paths, data)
+        if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
+            names = ", ".join(path.name for path in paths)
+            raise Refusal(f"{names}: column {', '.join(taken)} has a reserved name; rename it in the source")
+        frame = frame.with_columns(_looked_up(frame, data))
+        found[part] = frame.with_columns(pl.Series(ROW_DIGEST, row_digests(frame, data), pl.String))
+    return found
 
 
-def _divide(judgement: Judgement, frames: dict[str, pl.DataFrame]) -> dict[PartName, pl.DataFrame]:
-    """Put the rows of each source into the plan's parts."""
-    parts = {source.name: source.part for source in judgement.data.sources}
-    if judgement.test_set.fraction is None:
-        return {name: _joined([frames[s] for s in frames if parts[s] == name]) for name in PART_NAMES}
-    whole = _joined(list(frames.values()))
-    units = whole[ROW_DIGEST]
-    if judgement.unit in whole.columns:
-        units = whole[judgement.unit].cast(pl.String).fill_null(units)
-    tested = pl.Series(held_out_rows(units, judgement.test_set.fraction), dtype=pl.Boolean)
+def _looked_up(frame: pl.DataFrame, data: Data) -> list[pl.Expr]:
+    """Columns that the plan makes from others; a value that its table lacks is null."""
+    return [
+        pl.col(made.column).cast(pl.String).replace_strict(made.values, default=None).alias(name)
+        for name, column in data.described().items()
+        if (made := column.looked_up) is not None and made.column in frame.columns
+    ]
+
+
+def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[PartName, pl.DataFrame]:
+    """Put the rows into the plan's parts."""
+    if "all" not in frames:
+        return {"train": frames["train"], "test": frames["test"]}
+    whole = frames["all"]
+    tested = tested_rows(whole, judgement)
     return {"train": whole.filter(~tested), "test": whole.filter(tested)}
-
-
-def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """Stack sources; a column that one of them lacks is null there, for validation to see."""
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
 
 
 def _altered_sources(plan: Plan, folder: Path) -> list[str]:

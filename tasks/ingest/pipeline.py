@@ -25,7 +25,21 @@ from tasks.evidence.digest import write_atomically
 from tasks.ingest.stages import ERROR_FILE
 
 LOCK_SECONDS = 900
-CODE = ("archive.py", "division.py", "kinds.py", "parts.py", "sources.py", "stages.py", "tabular.py")
+CODE = tuple(
+    f"{module}.py"
+    for module in (
+        "archive",
+        "described",
+        "division",
+        "image",
+        "kinds",
+        "parts",
+        "sources",
+        "stages",
+        "tables",
+        "tabular",
+    )
+)
 PYTHON = 'PATH=".venv/bin:$PATH" python -m tasks.ingest.stages'
 CONFIG = """[core]
     analytics = false

@@ -8,7 +8,8 @@ import pandas as pd
 
 from tasks.evidence.records import Dataset
 from tasks.ingest.parts import PartName, read_raw_part
-from tasks.plan.judgement import CsvFormat, Judgement
+from tasks.plan.judgement import Judgement
+from tasks.plan.source import CsvFormat
 
 
 def source_rows(dataset: Dataset, part: PartName, judgement: Judgement) -> pd.DataFrame:
@@ -17,9 +18,9 @@ def source_rows(dataset: Dataset, part: PartName, judgement: Judgement) -> pd.Da
     Raises:
         SourceError: if the part's bytes are not the pinned ones.
     """
-    frame = read_raw_part(dataset, part).select(list(judgement.data.columns))
+    frame = read_raw_part(dataset, part).select(judgement.data.inputs)
     form = judgement.data.format
-    if not isinstance(form, CsvFormat):
+    if judgement.data.payload is not None or not isinstance(form, CsvFormat):
         return frame.to_pandas()
     missing = form.null_values[0] if form.null_values else ""
     text = frame.write_csv(null_value=missing)

@@ -11,7 +11,7 @@ from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.evidence.records import FileRef
 from tasks.ingest.archive import COMPRESSED_ENDINGS, DAMAGE, PIECE, digest_archive, is_archive, pieces
 from tasks.ingest.origins import obtain
-from tasks.plan.judgement import Source
+from tasks.plan.source import Source
 
 
 def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:

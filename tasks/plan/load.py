@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.errors import PlanError
 from tasks.evidence.digest import write_atomically
 from tasks.plan.plan import Plan
 
+UNIONS = ("data", "format", "label", "features", "model", "loss", "optimizer", "schedule")
 CARD_HEADINGS = ("Origin", "Licence", "Known limits")
 
 
@@ -158,11 +160,25 @@ def explain(detail: ErrorDetails) -> Iterator[str]:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Write ``("judgement", "limits", 0)`` as ``judgement.limits[0]``."""
+    """Write ``("judgement", "limits", 0)`` as ``judgement.limits[0]``, without the members of unions."""
     text = ""
-    for part in location:
+    for before, part in zip((None, *location), location, strict=False):
+        if before in UNIONS and part in _members():
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
+
+
+@cache
+def _members() -> frozenset[str]:
+    """Names by which the members of a plan's unions are told apart."""
+    tagged = (
+        member
+        for model in Plan.model_json_schema()["$defs"].values()
+        for key, member in model.get("properties", {}).items()
+        if key in ("kind", "type")
+    )
+    return frozenset({"classes", *(member["const"] for member in tagged if "const" in member)})
 
 
 def closest(word: str, known: Sequence[str]) -> str:

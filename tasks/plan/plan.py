@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from tasks.evidence.digest import ordered_json
 from tasks.plan.base import Member, crossing
+from tasks.plan.features import TabularFeatures
+from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
 from tasks.plan.operations import Operations
 from tasks.plan.recipe import Recipe
@@ -28,6 +31,11 @@ class Plan(Member):
     recipe: Recipe
     operations: Operations = Operations()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _written_out(cls, document: Any) -> Any:
+        return with_defaults(document)
+
     @property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each block as JSON, defaults written out.
@@ -40,19 +48,29 @@ class Plan(Member):
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> Plan:
-        problems = [*self._unknown_columns(), *self._unknown_attributes(), *self._parts()]
+        problems = [
+            *self._unknown_columns(),
+            *self._unknown_attributes(),
+            *self._parts(),
+            *label_problems(self.judgement, self.recipe),
+            *recipe_problems(self.judgement.data.kind, self.recipe),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
     def _unknown_columns(self) -> list[str]:
-        columns = self.judgement.data.columns
+        columns = self.judgement.data.described()
         wanted = {f"judgement.protected.{k}.column": v.column for k, v in self.judgement.protected.items()}
         if self.judgement.unit is not None:
             wanted["judgement.unit"] = self.judgement.unit
-        wanted |= {f"recipe.model.exclude[{i}]": c for i, c in enumerate(self.recipe.model.exclude)}
+        features = self.recipe.features
+        if isinstance(features, TabularFeatures):
+            wanted |= {f"recipe.features.exclude[{i}]": c for i, c in enumerate(features.exclude)}
+        wanted |= {f"judgement.test_set.where.{c}": c for c in self.judgement.test_set.where}
+        made = "" if self.judgement.data.payload is None else f" (there are: {', '.join(columns)})"
         problems = [
-            f"{path}: no column {column!r} under judgement.data.columns"
+            f"{path}: no column {column!r} under judgement.data.columns{made}"
             for path, column in wanted.items()
             if column not in columns
         ]
@@ -90,13 +108,16 @@ class Plan(Member):
     def _parts(self) -> list[str]:
         parts = {source.part for source in self.judgement.data.sources}
         divided = parts != {"all"}
-        fraction = self.judgement.test_set.fraction
-        if not divided and fraction is None:
-            return ["judgement.test_set.fraction: no source is marked `part: test`, so a share is needed"]
+        test_set = self.judgement.test_set
+        chosen = test_set.fraction is not None or bool(test_set.where)
+        if not divided and not chosen:
+            return [
+                "judgement.test_set: no source is marked `part: test`, so `fraction` or `where` is needed"
+            ]
         if divided and "all" in parts:
             return ["judgement.data.sources: either every source is `part: all`, or none is"]
         if divided and parts != {"train", "test"}:
             return [f"judgement.data.sources: both a train and a test part are needed, found {sorted(parts)}"]
-        if divided and fraction is not None:
-            return ["judgement.test_set.fraction: the data has its own division; leave this out"]
+        if divided and chosen:
+            return ["judgement.test_set: the data has its own division; leave `fraction` and `where` out"]
         return []

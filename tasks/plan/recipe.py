@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.plan.base import Member
+from tasks.plan.features import Features
+from tasks.plan.model import Model
+from tasks.plan.training import Training
 
 
 class Split(Member):
@@ -27,59 +30,12 @@ class Reweighing(Member):
     )
 
 
-class MLP(Member):
-    """Perceptron on embedded categories and standardised numbers."""
-
-    kind: Literal["mlp"]
-    hidden: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)] = Field(
-        default_factory=lambda: [128, 64]
-    )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    embedding: Annotated[int, Field(ge=1, le=256)] = Field(
-        16, description="width of the vector that stands for a category or a number"
-    )
-    members: Annotated[int, Field(ge=1, le=32)] = Field(
-        1, description="perceptrons trained side by side, whose probabilities are averaged"
-    )
-    bins: Annotated[int, Field(ge=1, le=256)] = Field(
-        128, description="quantile bins of a number, for its piecewise linear encoding"
-    )
-    exclude: list[str] = Field(default_factory=list, description="columns the model never sees")
-
-
-class Adam(Member):
-    """Adam with decoupled weight decay (AdamW)."""
-
-    kind: Literal["adamw"] = "adamw"
-    rate: Annotated[float, Field(gt=0)] = 3e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
-
-
-class Cosine(Member):
-    """Cosine decay to zero after a linear warm-up."""
-
-    kind: Literal["cosine"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
-
-
-class Training(Member):
-    """The training loop."""
-
-    epochs: Annotated[int, Field(ge=1)] = 12
-    batch: Annotated[int, Field(ge=1)] = 512
-    optimizer: Adam = Adam()
-    schedule: Cosine = Cosine()
-    patience: Annotated[int, Field(ge=1)] = Field(
-        4, description="epochs without a better validation loss before training stops"
-    )
-    clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
-
-
 class Recipe(Member):
     """How the model is made."""
 
     seed: int = 0
     split: Split = Split()
+    features: Features = Field(description="how samples become tensors; its kind is the data's")
     mitigation: list[Reweighing] = Field(default_factory=list)
-    model: MLP
+    model: Model
     training: Training = Training()

@@ -18,7 +18,7 @@ from mlflow.types.schema import AnyType
 
 import tasks.model
 from tasks.errors import RegistryError
-from tasks.plan.judgement import Column
+from tasks.plan.source import Column
 from tasks.register.client import Connection
 from tasks.register.served import load_source
 

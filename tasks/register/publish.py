@@ -127,7 +127,7 @@ def _series(trained: Trained | None) -> dict[str, list[float]]:
     return {
         "train/loss": [epoch.train_loss for epoch in trained.history],
         "validation/loss": [epoch.validation_loss for epoch in trained.history],
-        "validation/accuracy by epoch": [epoch.validation_accuracy for epoch in trained.history],
+        "validation/metric by epoch": [epoch.validation_metric for epoch in trained.history],
     }
 
 

@@ -73,7 +73,7 @@ def register(
     Raises:
         RegistryError: when MLflow fails, or the registered model predicts otherwise than judged.
     """
-    connection, columns = filing.connection, plan.judgement.data.columns
+    connection, columns = filing.connection, plan.judgement.data.described()
     uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
     description = (
         f"{verdicts.summary}\n\nJudged on {evaluated.rows} test rows; see the run for the verdict table."

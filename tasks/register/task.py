@@ -34,12 +34,12 @@ def register(
     """Register the model of the dossier in ``folder``; see :func:`tasks.register.register.register`."""
     # polars and scipy: only a run that comes this far pays for their import.
     from tasks.evaluate.predictions import read_predictions  # noqa: PLC0415
-    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.described import describe  # noqa: PLC0415
     from tasks.ingest.parts import read_part  # noqa: PLC0415
     from tasks.ingest.rows import source_rows  # noqa: PLC0415
 
     judgement = plan.judgement
-    described = kind_of(judgement).describe(read_part(dataset, "test", judgement), judgement)
+    described = describe(read_part(dataset, "test", judgement), judgement)
     return room.register(
         filing,
         plan,

@@ -19,7 +19,7 @@ from tasks.evidence.digest import write_atomically
 from tasks.evidence.environment import ROOT, describe_environment
 from tasks.evidence.records import Dataset
 from tasks.fairness.spending import judge_within
-from tasks.ingest.kinds import kind_of
+from tasks.ingest.described import describe
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
 from tasks.replay.records import Replayed
@@ -132,15 +132,15 @@ def _incomparable(replay: Replay, trained: Trained, scratch: Path) -> list[str]:
 def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple[list[str], list[str]]:
     """Compare classes and verdicts of the model trained again: (what agrees, what does not)."""
     judgement = replay.plan.judgement
-    kind, predictor = kind_of(judgement), Predictor.load(model)
+    predictor = Predictor.load(model)
     frame = read_part(dataset, "test", judgement)
     predictions = predict_part(predictor, frame, judgement)
     recorded = read_predictions(replay.folder / "predictions.csv")
     share = int((recorded["prediction"] != predictions["prediction"]).sum()) / len(recorded)
     tolerance = judgement.replay.prediction_disagreement
-    described = kind.describe(frame, judgement)
+    described = describe(frame, judgement)
     cube = count_predictions(predictions, described, judgement, predictor.rule.score_edges)
-    training = count_labels(kind.describe(read_part(dataset, "train", judgement), judgement), judgement)
+    training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
     judged = judge_within(cube, training, judgement, replay.allowance())
     problems = [
         f"verdict of {one.metric} by {one.attribute}: {old['verdict']} on record, {one.verdict} trained again"

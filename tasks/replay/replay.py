@@ -21,7 +21,7 @@ from tasks.fairness.allowance import Allowance
 from tasks.fairness.cube import Cube
 from tasks.fairness.spending import judge_within
 from tasks.fairness.verdict import Judged, Verdict, Verdicts
-from tasks.ingest.kinds import kind_of
+from tasks.ingest.described import describe
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
@@ -99,7 +99,7 @@ class Replay:
     def _rebuild(self, dataset: Dataset) -> tuple[Judged, ...]:
         judgement = self.plan.judgement
         frame = read_part(dataset, "test", judgement)
-        described = kind_of(judgement).describe(frame, judgement)
+        described = describe(frame, judgement)
         self._compare_data(dataset)
         predictor = Predictor.load(self.folder / "model")
         predictions = predict_part(predictor, frame, judgement)
@@ -120,9 +120,7 @@ class Replay:
             changed_values(self.body("opening")["performance"], performance),
             "accuracy and AUC recomputed",
         )
-        training = count_labels(
-            kind_of(judgement).describe(read_part(dataset, "train", judgement), judgement), judgement
-        )
+        training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
         self.note("spending", self._allowance_problems(), self.allowance().summary)

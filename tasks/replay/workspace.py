@@ -11,9 +11,9 @@ from tasks.evaluate.differences import shortened
 from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.records import Dataset
 from tasks.ingest.archive import digest_source
-from tasks.ingest.kinds import kind_of
+from tasks.ingest.described import ROW_DIGEST
+from tasks.ingest.parts import read_sources
 from tasks.ingest.rebuild import fetch_parts
-from tasks.ingest.tabular import row_digests
 from tasks.plan import Plan
 
 
@@ -45,15 +45,11 @@ def workspace_problems(plan: Plan, raw: Path, dossier: Path) -> list[str]:
         for source in plan.judgement.data.sources
         if source.name in altered
     ]
-    tests = [source.name for source in plan.judgement.data.sources if source.part == "test"]
-    if set(altered) & set(tests):
-        found = [digest for name in tests for digest in _digests(raw / name, plan)]
-        problems += _changed(read_predictions(dossier / "predictions.csv"), found)
+    tests = {source.name for source in plan.judgement.data.sources if source.part == "test"}
+    if set(altered) & tests and all((raw / s.name).is_file() for s in plan.judgement.data.sources):
+        found = read_sources(raw, plan.judgement.data)["test"][ROW_DIGEST]
+        problems += _changed(read_predictions(dossier / "predictions.csv"), found.to_list())
     return problems
-
-
-def _digests(path: Path, plan: Plan) -> list[str]:
-    return row_digests(kind_of(plan.judgement).read(path, plan.judgement), plan.judgement)
 
 
 def _changed(recorded: pl.DataFrame, found: list[str]) -> list[str]:

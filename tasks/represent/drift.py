@@ -112,7 +112,7 @@ def _features(
 ) -> tuple[list[_Feature], list[str]]:
     features: list[_Feature] = []
     problems: list[str] = []
-    for name, column in judgement.data.columns.items():
+    for name, column in judgement.data.described().items():
         if column.unique or name == judgement.unit:
             continue
         if lacking := [

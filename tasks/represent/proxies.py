@@ -90,7 +90,7 @@ def find_proxies(train: pl.DataFrame, described: pl.DataFrame, judgement: Judgem
 def _compared(train: pl.DataFrame, judgement: Judgement) -> list[str]:
     return [
         name
-        for name, column in judgement.data.columns.items()
+        for name, column in judgement.data.described().items()
         if name in train.columns and not column.unique and name != judgement.unit
     ]
 

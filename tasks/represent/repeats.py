@@ -19,7 +19,7 @@ def find_repeats(train: pl.DataFrame, test: pl.DataFrame, judgement: Judgement) 
         judgement: names the columns, and the limit on leakage.
     """
     label = judgement.data.label.column
-    inputs = [name for name in judgement.data.columns if name in train.columns and name in test.columns]
+    inputs = [name for name in judgement.data.inputs if name in train.columns and name in test.columns]
     names = [*inputs, label]
     known, labelled = train.select(inputs).unique(), train.select(names).unique()
     leaked = test.join(known, on=inputs, how="semi", nulls_equal=True)

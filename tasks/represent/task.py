@@ -37,12 +37,12 @@ def represent(
     """
     # scipy, polars and Evidently: only a run that comes this far pays for their import.
     from tasks.evaluate.evaluate import count_labels  # noqa: PLC0415
-    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.described import describe  # noqa: PLC0415
     from tasks.ingest.parts import PART_NAMES, read_part  # noqa: PLC0415
     from tasks.represent import represent as room  # noqa: PLC0415
 
     train, test = (read_part(dataset, part, plan.judgement) for part in PART_NAMES)
-    described = kind_of(plan.judgement).describe(train, plan.judgement)
+    described = describe(train, plan.judgement)
     training = count_labels(described, plan.judgement)
     # Filed before training: from it the gate settles which groups are judged.
     write_atomically(folder / TRAINING_CUBE, training.to_json())
@@ -56,7 +56,7 @@ def represent(
 def _champions(file: FileRef, plan: Plan) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415 - as above
 
-    from tasks.ingest.kinds import kind_of  # noqa: PLC0415
+    from tasks.ingest.described import type_frame  # noqa: PLC0415
 
     path = Path(file.path)
     found = digest_file(path) if path.is_file() else "no such file"
@@ -65,4 +65,4 @@ def _champions(file: FileRef, plan: Plan) -> pl.DataFrame:
             f"{path}: expected the champion's training part, sha256 {file.sha256}, found {found}; "
             "restore it with `dvc pull`"
         )
-    return kind_of(plan.judgement).type_frame(pl.read_parquet(path), plan.judgement)
+    return type_frame(pl.read_parquet(path), plan.judgement)

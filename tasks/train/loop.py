@@ -10,10 +10,13 @@ from typing import NamedTuple, TypeAlias
 import torch
 from torch import nn
 
-from tasks.errors import AssayError
-from tasks.model.encode import Encoded
-from tasks.model.mlp import Network
-from tasks.plan.recipe import Training
+from tasks.errors import Refusal
+from tasks.model.inputs import Inputs
+from tasks.model.network import Network
+from tasks.model.rule import Rule
+from tasks.plan.training import GradientDescent, Training
+from tasks.train.objective import Objective
+from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
 
 SCORED_AT_ONCE = 8192
@@ -23,12 +26,12 @@ class Rows(NamedTuple):
     """Rows to learn from or to validate on, all on one device.
 
     Attributes:
-        inputs: encoded columns, n rows.
-        labels: int64 (n,), position of the class.
+        inputs: encoded, n rows.
+        labels: int64 (n,), position of the class, or float32 (n,), a number.
         weights: float32 (n,), mean 1.
     """
 
-    inputs: Encoded
+    inputs: Inputs
     labels: torch.Tensor
     weights: torch.Tensor
 
@@ -63,15 +66,14 @@ class State:
 Callback: TypeAlias = Callable[[State], None]
 
 
-def rate_factor(step: int, steps: int, warmup: int) -> float:
-    """Share of the full rate at ``step`` of ``steps``: linear warm-up, then cosine decay to 0."""
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
-
-
 def run(
-    state: State, fit: Rows, validation: Rows, training: Training, seed: int, callbacks: Sequence[Callback]
+    state: State,
+    fit: Rows,
+    validation: Rows,
+    objective: Objective,
+    training: Training,
+    seed: int,
+    callbacks: Sequence[Callback],
 ) -> None:
     """Train ``state`` until the last epoch, or until validation has not improved for ``patience`` epochs.
 
@@ -81,83 +83,84 @@ def run(
         state: fresh, or as a checkpoint left it; changed in place.
         fit: rows to learn from.
         validation: rows that choose the epoch whose weights are kept.
+        objective: the loss, and what validation measures.
         training: the plan's settings.
         seed: of the recipe.
         callbacks: called with the state after each epoch, in order.
 
     Raises:
-        AssayError: the loss is no longer a finite number.
+        Refusal: the loss is no longer a finite number.
     """
-    while len(state.history) < training.epochs and state.stale_epochs() < training.patience:
+    while len(state.history) < training.epochs and not _stale(state, training):
         epoch = len(state.history) + 1
         torch.manual_seed(seed * 100_003 + epoch)
-        train_loss, rate = _train_epoch(state, fit, training, epoch)
-        loss, accuracy = validate(state.network, validation)
-        if not (math.isfinite(train_loss) and math.isfinite(loss)):
-            raise AssayError(
-                f"training, epoch {epoch}: the loss is {train_loss:g} on fit rows and {loss:g} on validation "
-                "rows, where finite numbers are expected. Lower recipe.training.optimizer.rate "
-                f"(now {training.optimizer.rate:g}) or set recipe.training.clip_norm"
-            )
+        train_loss, rate = _train_epoch(state, fit, objective, training, epoch)
+        scores = score(state.network, validation.inputs, objective.rule)
+        loss, metric = objective.measure(scores, validation.labels, validation.weights)
+        if not math.isfinite(loss):
+            raise Refusal(_not_finite(training, f"epoch {epoch}", f"{loss:g} on validation rows"))
         if loss < min((past.validation_loss for past in state.history), default=math.inf):
             state.best = {name: value.clone() for name, value in state.network.state_dict().items()}
             state.best_epoch = epoch
         state.history.append(
             Epoch(
-                epoch=epoch,
-                train_loss=train_loss,
-                validation_loss=loss,
-                validation_accuracy=accuracy,
-                rate=rate,
+                epoch=epoch, train_loss=train_loss, validation_loss=loss, validation_metric=metric, rate=rate
             )
         )
         for callback in callbacks:
             callback(state)
 
 
-def _train_epoch(state: State, fit: Rows, training: Training, epoch: int) -> tuple[float, float]:
+def _stale(state: State, training: Training) -> bool:
+    return training.patience is not None and state.stale_epochs() >= training.patience
+
+
+def _train_epoch(
+    state: State, fit: Rows, objective: Objective, training: Training, epoch: int
+) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""
-    network, optimizer = state.network.train(), state.optimizer
+    network, optimizer, device = state.network.train(), state.optimizer, fit.labels.device
     n = len(fit.labels)
-    steps = math.ceil(n / training.batch)
-    warmup = round(training.schedule.warmup_epochs * steps)
-    order = torch.randperm(n).to(fit.labels.device)
-    total = torch.zeros((), device=fit.labels.device)
+    batches = torch.split(torch.randperm(n).to(device), training.batch)
+    together = len(batches) if isinstance(training.optimizer, GradientDescent) else training.accumulate
+    steps = math.ceil(len(batches) / together)
+    past = [each.validation_loss for each in state.history]
+    sums = torch.zeros(len(batches), device=device)
     rate = 0.0
-    for step, batch in enumerate(torch.split(order, training.batch), start=(epoch - 1) * steps):
-        rate = training.optimizer.rate * rate_factor(step, training.epochs * steps, warmup)
+    for i in range(steps):
+        step = (epoch - 1) * steps + i
+        rate = training.optimizer.rate * rate_factor(training.schedule, step, steps, training.epochs, past)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        logits = network(fit.inputs.rows(batch))
-        loss = _loss(logits, fit.labels[batch], fit.weights[batch])
-        loss.backward()  # type: ignore[no-untyped-call]
+        group = batches[i * together : (i + 1) * together]
+        rows = sum(map(len, group))
+        for j, batch in enumerate(group, start=i * together):
+            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
+                outputs = network(fit.inputs.rows(batch))
+            total = (objective.losses(outputs.float(), fit.labels[batch]) * fit.weights[batch]).sum()
+            (total / rows).backward()  # type: ignore[no-untyped-call]
+            sums[j] = total.detach()
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
-        total += loss.detach() * len(batch)
-    return float(total) / n, rate
+    # Looked at once an epoch: on a GPU each look would wait for the device.
+    if not bool(sums.isfinite().all()):
+        first = int((~sums.isfinite()).nonzero()[0])
+        where = f"epoch {epoch}, batch {first + 1} of {len(batches)}"
+        raise Refusal(_not_finite(training, where, f"{float(sums[first]):g}"))
+    return float(sums.sum()) / n, rate
 
 
-def _loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted cross-entropy of logits (members, n, classes): each member learns by itself."""
-    members = len(logits)
-    losses = nn.functional.cross_entropy(logits.flatten(0, 1), labels.repeat(members), reduction="none")
-    return (losses * weights.repeat(members)).mean()
-
-
-@torch.inference_mode()
-def validate(network: Network, rows: Rows) -> tuple[float, float]:
-    """Weighted mean cross-entropy (nats) and weighted accuracy of the members' mean probabilities."""
-    scores = score(network, rows.inputs, len(rows.labels))
-    chosen = scores.gather(1, rows.labels[:, None])[:, 0]
-    loss = -(chosen.log() * rows.weights).sum() / rows.weights.sum()
-    right = (scores.argmax(dim=1) == rows.labels).float()
-    return float(loss), float((right * rows.weights).sum() / rows.weights.sum())
+def _not_finite(training: Training, where: str, found: str) -> str:
+    return (
+        f"training, {where}: the loss is {found}, where a finite number is expected. Lower "
+        f"recipe.training.optimizer.rate (now {training.optimizer.rate:g}) or set recipe.training.clip_norm"
+    )
 
 
 @torch.inference_mode()
-def score(network: Network, inputs: Encoded, n: int) -> torch.Tensor:
-    """Probabilities (n, classes), computed some rows at a time."""
+def score(network: nn.Module, inputs: Inputs, rule: Rule) -> torch.Tensor:
+    """Scores (n, classes) or (n, 1), computed some rows at a time."""
     network.eval()
-    starts = range(0, n, SCORED_AT_ONCE)
-    return torch.cat([network.probabilities(inputs.rows(slice(s, s + SCORED_AT_ONCE))) for s in starts])
+    starts = range(0, len(inputs), SCORED_AT_ONCE)
+    return torch.cat([rule.scores(network(inputs.rows(slice(s, s + SCORED_AT_ONCE)))) for s in starts])

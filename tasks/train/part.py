@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.evidence.records import Dataset
-from tasks.ingest.kinds import kind_of
+from tasks.ingest.described import describe
 from tasks.ingest.parts import read_part
 from tasks.plan import Plan
 from tasks.represent.raking import weights_for
@@ -35,6 +35,6 @@ def train_part(
         callbacks: called after each epoch.
     """
     frame = read_part(dataset, "train", plan.judgement)
-    described = kind_of(plan.judgement).describe(frame, plan.judgement)
+    described = describe(frame, plan.judgement)
     weights = None if raked is None else weights_for(described, raked)
     return train(frame, described, weights, plan, folder / "model", checkpoints, callbacks)

@@ -1,4 +1,4 @@
-"""From typed rows to tensors: the division into fit and validation rows, encoders, labels, weights."""
+"""From typed rows to tensors: the division into fit and validation rows, features, labels, weights."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import torch
 from tasks.errors import Refusal
 from tasks.ingest.division import validation_rows
 from tasks.mitigate.reweigh import mitigate
-from tasks.model.encode import Encoders, Wanted
-from tasks.plan.judgement import CsvFormat, Judgement
+from tasks.model.inputs import Features
+from tasks.plan.data import Classes, Label, Number
 from tasks.plan.plan import Plan
+from tasks.train.features import fit_features
 from tasks.train.loop import Rows
 
 
@@ -22,13 +23,13 @@ class Prepared(NamedTuple):
     """What the loop takes.
 
     Attributes:
-        encoders: fitted on fit rows alone.
+        features: fitted on fit rows alone.
         fit: rows to learn from.
         validation: rows that choose the epoch.
         set_aside: validation rows left out, because they hold a category that no fit row does.
     """
 
-    encoders: Encoders
+    features: Features
     fit: Rows
     validation: Rows
     set_aside: int
@@ -37,29 +38,30 @@ class Prepared(NamedTuple):
 def prepare(
     frame: pl.DataFrame, described: pl.DataFrame, row_weights: npt.NDArray[np.float64] | None, plan: Plan
 ) -> Prepared:
-    """Divide the training part, fit the encoders on the fit rows and encode both sides.
+    """Divide the training part, fit the features on the fit rows and encode both sides.
 
     Args:
         frame: typed rows of the training part with ``row_digest``; n rows.
         described: one row per sample: protected attributes and ``label``.
         row_weights: raking weights, positive, shape (n,); all 1 when None.
-        plan: says which columns, which share and which mitigation.
+        plan: says which features, which share and which mitigation.
 
     Raises:
-        Refusal: a side of the division has no rows, or the fit rows have one class only.
+        Refusal: a side of the division has no rows, or the fit rows lack a class.
     """
     held = held_out(frame, plan)
-    encoders = Encoders.fit(frame.filter(~held), wanted(plan), nulls(plan.judgement), plan.recipe.model.bins)
+    features = fit_features(frame.filter(~held), plan)
     strange = np.zeros(frame.height, bool)
-    strange[held] = encoders.unknown_rows(frame.filter(held))
+    strange[held] = features.unknown_rows(frame.filter(held))
     weights = np.ones(frame.height) if row_weights is None else row_weights
+    label = plan.judgement.data.label
 
     def side(kept: npt.NDArray[np.bool_]) -> Rows:
         table = described.filter(kept)
         weighed = mitigate(table, weights[kept], plan.recipe.mitigation)
         return Rows(
-            inputs=encoders.encode(frame.filter(kept)),
-            labels=_labels(table["label"], plan.judgement.data.label.values),
+            inputs=features.encode(frame.filter(kept)),
+            labels=_labels(table["label"], label),
             weights=torch.from_numpy(weighed.astype(np.float32)),
         )
 
@@ -70,12 +72,13 @@ def prepare(
                 f"training part: no {name} rows among {frame.height} "
                 f"(recipe.split.validation is {plan.recipe.split.validation:g}); more rows are needed"
             )
-    prepared = Prepared(encoders, side(fit), side(validation), int(strange.sum()))
-    absent = sorted(set(range(len(plan.judgement.data.label.values))) - set(prepared.fit.labels.tolist()))
-    if absent:
-        names = ", ".join(repr(plan.judgement.data.label.values[position]) for position in absent)
-        raise Refusal(f"training part: no fit row has the label {names}; every class is needed to learn it")
-    return prepared
+    rows = side(fit), side(validation)
+    if isinstance(label, Classes):
+        _require_every_class(rows[0].labels, label)
+        if getattr(plan.recipe.training.loss, "class_weights", "none") == "balanced":
+            factors = _balancing(rows[0], len(label.values))
+            rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
+    return Prepared(features, *rows, int(strange.sum()))
 
 
 def held_out(frame: pl.DataFrame, plan: Plan) -> npt.NDArray[np.bool_]:
@@ -84,23 +87,27 @@ def held_out(frame: pl.DataFrame, plan: Plan) -> npt.NDArray[np.bool_]:
     return validation_rows(frame[unit].cast(pl.String), plan.recipe.split.validation, plan.recipe.seed)
 
 
-def wanted(plan: Plan) -> list[Wanted]:
-    """The columns that the model takes, in the plan's order."""
-    protected = {attribute.column for attribute in plan.judgement.protected.values()}
-    return [
-        Wanted(name, column.type, hidden=column.personal or name in protected)
-        for name, column in plan.judgement.data.columns.items()
-        if name not in plan.recipe.model.exclude
-    ]
+def _require_every_class(labels: torch.Tensor, label: Classes) -> None:
+    absent = sorted(set(range(len(label.values))) - set(labels.tolist()))
+    if absent:
+        names = ", ".join(repr(label.values[position]) for position in absent)
+        raise Refusal(f"training part: no fit row has the label {names}; every class is needed to learn it")
 
 
-def nulls(judgement: Judgement) -> list[str]:
-    """Spellings of a missing value in the source's own files; an empty field always is one."""
-    form = judgement.data.format
-    return ["", *form.null_values] if isinstance(form, CsvFormat) else [""]
+def _balancing(rows: Rows, classes: int) -> torch.Tensor:
+    """Factors (classes,) that give every class the same weight in all."""
+    held = torch.bincount(rows.labels, rows.weights, minlength=classes)
+    return held.sum() / (classes * held)
 
 
-def _labels(labels: pl.Series, classes: list[str]) -> torch.Tensor:
-    """Position of each label among the classes, int64 (n,)."""
-    position = {name: i for i, name in enumerate(classes)}
+def _weighted(rows: Rows, factors: torch.Tensor) -> Rows:
+    weights = rows.weights * factors[rows.labels]
+    return rows._replace(weights=weights / weights.mean())
+
+
+def _labels(labels: pl.Series, label: Label) -> torch.Tensor:
+    """Position of each label among the classes, int64 (n,), or the numbers, float32 (n,)."""
+    if isinstance(label, Number):
+        return torch.from_numpy(labels.cast(pl.Float32).to_numpy().copy())
+    position = {name: i for i, name in enumerate(label.values)}
     return torch.from_numpy(labels.replace_strict(position, return_dtype=pl.Int64).to_numpy().copy())

@@ -17,7 +17,7 @@ def progress_bar(epochs: int) -> Iterator[Callback]:
 
         def show(state: State) -> None:
             last = state.history[-1]
-            bar.set_postfix(loss=f"{last.validation_loss:.4f}", accuracy=f"{last.validation_accuracy:.4f}")
+            bar.set_postfix(loss=f"{last.validation_loss:.4f}", metric=f"{last.validation_metric:.4f}")
             bar.update(len(state.history) - bar.n)
 
         yield show

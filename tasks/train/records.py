@@ -6,12 +6,12 @@ from tasks.evidence.records import FileRef, Record
 
 
 class Epoch(Record):
-    """One pass over the training rows; losses are mean cross-entropy in nats, rate in [0, 1]."""
+    """One pass over the training rows; losses as the objective has them; the metric is accuracy, or R2."""
 
     epoch: int
     train_loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_metric: float
     rate: float
 
 

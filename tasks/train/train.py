@@ -5,27 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import torch
 
-from tasks.evaluate.evaluate import quantile_edges
-from tasks.evaluate.performance import auc
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
-from tasks.model.mlp import Architecture, Network
-from tasks.model.predictor import Predictor, Rule
+from tasks.model.network import Network
+from tasks.model.predictor import Predictor
 from tasks.plan.plan import Plan
-from tasks.plan.recipe import Adam
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.device import choose_device, deterministic
+from tasks.train.initial import initialise
+from tasks.train.objective import Objective, objective_of
+from tasks.train.optimizers import optimizer_of
 from tasks.train.prepare import Prepared, prepare
 from tasks.train.records import Trained
-
-SCORE_BINS = 20
 
 
 def train(
@@ -53,16 +52,17 @@ def train(
 
     Raises:
         Refusal: a class or a side of the division has no rows.
-        AssayError: the loss is not finite any more.
+        Refusal: also when the loss is not finite any more.
     """
     device, threads = choose_device(), plan.operations.compute.threads
     with deterministic(threads):
         prepared = prepare(frame, described, row_weights, plan)
         saved = Checkpoints(checkpoints, _key(prepared, plan, device))
-        network, state, resumed_from = _fit(prepared, plan, device, saved, callbacks)
-        scores = loop.score(network, prepared.validation.inputs, len(prepared.validation.labels)).numpy()
-    rule = _rule(plan, scores)
-    files = freeze(Predictor(prepared.encoders, _shape(plan), network, rule), folder)
+        objective = objective_of(plan, prepared.fit.labels)
+        network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks)
+        scores = loop.score(network, prepared.validation.inputs, objective.rule).numpy()
+    rule = objective.frozen(scores)
+    files = freeze(Predictor(prepared.features, settings_of(plan), network, rule), folder)
     saved.clear()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Trained(
@@ -71,7 +71,7 @@ def train(
         digest=digest_of(sorted((file.path, file.sha256) for file in files)),
         history=tuple(state.history),
         best_epoch=state.best_epoch,
-        validation=_validation(rule, scores, prepared),
+        validation=objective.validation(scores, prepared.validation.labels),
         parameters=parameters,
         flops=6 * parameters * len(prepared.fit.labels) * len(state.history),
         device=device.type,
@@ -88,6 +88,7 @@ def train(
 
 def _fit(
     prepared: Prepared,
+    objective: Objective,
     plan: Plan,
     device: torch.device,
     saved: Checkpoints,
@@ -96,11 +97,13 @@ def _fit(
     """Run the loop, from a checkpoint if there is one; gives the best network, on the CPU."""
     recipe = plan.recipe
     torch.manual_seed(recipe.seed)
-    network = Network(prepared.encoders, _shape(plan)).to(device)
-    state = loop.State(network, _optimizer(network, recipe.training.optimizer, device))
+    network = Network(prepared.features, settings_of(plan), objective.rule.outputs)
+    initialise(network, recipe.model.initial)
+    network.to(device)
+    state = loop.State(network, optimizer_of(network.parameters(), recipe.training.optimizer, device))
     resumed_from = saved.resume(state)
     fit, validation = prepared.fit.to(device), prepared.validation.to(device)
-    loop.run(state, fit, validation, recipe.training, recipe.seed, [*callbacks, saved])
+    loop.run(state, fit, validation, objective, recipe.training, recipe.seed, [*callbacks, saved])
     network.load_state_dict(state.best)
     return network.to("cpu").eval(), state, resumed_from
 
@@ -113,25 +116,9 @@ def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
     return tuple(FileRef.of(folder / name, relative_to=folder) for name in contents)
 
 
-def _shape(plan: Plan) -> Architecture:
-    """The network's shape, as the plan has it."""
-    model = plan.recipe.model
-    return Architecture(
-        embedding=model.embedding,
-        hidden=tuple(model.hidden),
-        dropout=model.dropout,
-        members=model.members,
-        classes=len(plan.judgement.data.label.values),
-    )
-
-
-def _optimizer(network: Network, adam: Adam, device: torch.device) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        network.parameters(),
-        lr=adam.rate,
-        weight_decay=adam.weight_decay,
-        fused=device.type in ("cpu", "cuda"),  # mps has no fused step in every version
-    )
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """The network's settings, as the plan has them; how weights are drawn is no part of the model."""
+    return plan.recipe.model.model_dump(mode="json", exclude={"initial"})
 
 
 def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
@@ -139,34 +126,15 @@ def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
     tensors = [
         tensor
         for rows in (prepared.fit, prepared.validation)
-        for tensor in (rows.inputs.codes, rows.inputs.numbers, rows.inputs.absent, rows.labels, rows.weights)
+        for tensor in (*rows.inputs.tensors.values(), rows.labels, rows.weights)
     ]
     return digest_of(
         {
             "recipe": plan.recipe.model_dump(mode="json"),
-            "encoders": prepared.encoders.to_json(),
+            "features": prepared.features.to_json(),
             "rows": [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in tensors],
             "device": device.type,
             "threads": plan.operations.compute.threads,
             "torch": torch.__version__,
         }
     )
-
-
-def _rule(plan: Plan, scores: npt.NDArray[np.float32]) -> Rule:
-    """The decision rule: of two classes the likelier; score bins from validation scores."""
-    label = plan.judgement.data.label
-    edges: tuple[float, ...] = ()
-    if label.positive is not None and len(label.values) == 2:
-        edges = quantile_edges(scores[:, label.values.index(label.positive)], SCORE_BINS)
-    return Rule(tuple(label.values), label.positive, 0.5, edges)
-
-
-def _validation(rule: Rule, scores: npt.NDArray[np.float32], prepared: Prepared) -> dict[str, float]:
-    """Unweighted accuracy, and AUC of the positive class, on the validation rows."""
-    labels = prepared.validation.labels.numpy()
-    values = {"accuracy": float((rule.decide(scores) == labels).mean())}
-    if rule.score_edges and len(np.unique(labels)) == 2:
-        positive = rule.classes.index(str(rule.positive))
-        values["auc"] = auc(labels == positive, scores[:, positive]).value
-    return values

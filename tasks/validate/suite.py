@@ -11,10 +11,13 @@ import great_expectations.expectations as gxe
 import polars as pl
 from great_expectations.expectations.expectation import Expectation
 
+from tasks.ingest.described import ROW_DIGEST
 from tasks.ingest.parts import PartName
-from tasks.ingest.tabular import ROW_DIGEST
-from tasks.plan.judgement import Column, Judgement
+from tasks.plan.data import Number
+from tasks.plan.features import TabularFeatures
+from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
+from tasks.plan.source import Column
 from tasks.validate.table import (
     NOT_FINITE,
     SEEN_IN_TRAINING,
@@ -34,7 +37,7 @@ UNSEEN_GROUP = (
 )
 UNSEEN_VALUE = (
     "add training rows that have it, replace it in the source by a value that training has, leave the rows "
-    "out, or name the column in recipe.model.exclude"
+    "out, or name the column in recipe.features.exclude"
 )
 
 
@@ -55,7 +58,7 @@ def rules_of(
     """
     judgement = plan.judgement
     rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, training)]
-    for name, column in judgement.data.columns.items():
+    for name, column in judgement.data.described().items():
         if name in table.columns:
             rules += _column(name, column, judgement.expectations.maximum_null_share)
     if training is not None:
@@ -69,7 +72,7 @@ def _meta(rule: str, column: str | None, key: str, remedy: str = "") -> dict[str
 
 def _whole(judgement: Judgement, part: PartName, table: pl.DataFrame) -> Iterator[Expectation]:
     """Rules on the part as a whole: its columns, its rows, its duplicates."""
-    declared = [*judgement.data.columns, judgement.data.label.column]
+    declared = [*judgement.data.described(), judgement.data.label.column]
     derived = [name for name in table.columns if is_derived(name, judgement)]
     yield gxe.ExpectTableColumnsToMatchSet(
         column_set=[*declared, *derived],
@@ -136,6 +139,9 @@ def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
     yield gxe.ExpectColumnValuesToNotBeNull(
         column=label.column, meta=_meta("never missing", label.column, key)
     )
+    if isinstance(label, Number):
+        yield from _number_label(label)
+        return
     yield gxe.ExpectColumnValuesToBeInSet(
         column=label.column,
         value_set=label.values,
@@ -145,6 +151,21 @@ def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
         column=label.column,
         value_set=label.values,
         meta=_meta("every class occurs", label.column, f"{key}.values"),
+    )
+
+
+def _number_label(label: Number) -> Iterator[Expectation]:
+    key = "judgement.data.label"
+    yield gxe.ExpectColumnValuesToNotBeInSet(
+        column=form_of(label.column),
+        value_set=[WRONG_TYPE, NOT_FINITE],
+        meta=_meta(WORDS["number"], label.column, key),
+    )
+    yield gxe.ExpectColumnValuesToBeBetween(
+        column=label.column,
+        min_value=label.minimum,
+        max_value=label.maximum,
+        meta=_meta(f"at least {label.minimum:g} and at most {label.maximum:g}", label.column, key),
     )
 
 
@@ -167,7 +188,7 @@ def _groups(
                 column=column, value_set=seen, meta=_meta(rule, shown, key, UNSEEN_GROUP)
             )
     for name, protected in judgement.protected.items():
-        minimum = judgement.data.columns[protected.column].minimum
+        minimum = judgement.data.described()[protected.column].minimum
         if protected.bins is None or protected.column not in table.columns:
             continue
         if minimum is None or minimum < protected.bins[0]:
@@ -184,9 +205,11 @@ def _learnt(plan: Plan, table: pl.DataFrame, fitted: pl.DataFrame) -> Iterator[E
 
     Groups have a rule of their own; it speaks for the columns that they are made of.
     """
+    if not isinstance(plan.recipe.features, TabularFeatures):
+        return  # other kinds have no vocabulary of values that a sample could lack
     grouped = {protected.column for protected in plan.judgement.protected.values()}
-    for name, column in plan.judgement.data.columns.items():
-        if name in plan.recipe.model.exclude or name not in table.columns or name not in fitted.columns:
+    for name, column in plan.judgement.data.described().items():
+        if name in plan.recipe.features.exclude or name not in table.columns or name not in fitted.columns:
             continue
         key = f"judgement.data.columns.{name}"
         if column.type == "category" and name not in grouped:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import polars as pl
 
+from tasks.ingest.described import (
+    ROW_DIGEST,
+    ROW_ID,
+    UNKNOWN,
+    level_of,
+    type_frame,
+    typed_column,
+    typed_label,
+)
 from tasks.ingest.division import validation_rows
-from tasks.ingest.kinds import kind_of
-from tasks.ingest.tabular import ROW_DIGEST, ROW_ID, UNKNOWN, level_of, typed_column
 from tasks.plan.base import crossing
+from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 
@@ -52,13 +60,18 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
         ``form of C`` for each number, ``group by A`` for each audited attribute (null when
         unknown) and, with a unit, whether the unit is also in the training part.
     """
-    columns = {name: c for name, c in judgement.data.columns.items() if name in raw.columns}
+    columns = {name: c for name, c in judgement.data.described().items() if name in raw.columns}
     forms = [
         _form(raw.schema[name], typed_column(name, column), name).alias(form_of(name))
         for name, column in columns.items()
         if column.type != "category"
     ]
-    typed = kind_of(judgement).type_frame(raw, judgement).drop(ROW_ID)
+    label = judgement.data.label
+    if isinstance(label, Number) and label.column in raw.columns:
+        typed_number = typed_label(label)
+        forms.append(_form(raw.schema[label.column], typed_number, label.column).alias(form_of(label.column)))
+    payload = [judgement.data.payload] if judgement.data.payload in raw.columns else []
+    typed = type_frame(raw, judgement).drop(ROW_ID, *payload)
     groups = [
         _level(judgement, parts).alias(group_of(attribute))
         for attribute, parts in attributes_of(judgement).items()
@@ -88,14 +101,14 @@ def fit_rows(training: pl.DataFrame, plan: Plan) -> pl.DataFrame:
 
 def hidden_columns(judgement: Judgement) -> set[str]:
     """Columns whose values are never shown: marked personal, protected, or the unit."""
-    personal = {name for name, column in judgement.data.columns.items() if column.personal}
+    personal = {name for name, column in judgement.data.described().items() if column.personal}
     protected = {protected.column for protected in judgement.protected.values()}
     return personal | protected | ({judgement.unit} if judgement.unit else set())
 
 
 def is_derived(column: str, judgement: Judgement) -> bool:
     """Whether a column of the table was added by :func:`table_of` or by ingest."""
-    derived = {form_of(name) for name in judgement.data.columns}
+    derived = {form_of(name) for name in (*judgement.data.described(), judgement.data.label.column)}
     derived |= {group_of(attribute) for attribute in attributes_of(judgement)}
     return column in derived | {SEEN_IN_TRAINING, ROW_DIGEST}
 

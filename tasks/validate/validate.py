@@ -16,8 +16,8 @@ from great_expectations.expectations.expectation import Expectation as Rule
 from tasks.errors import Refusal
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import Dataset, FileRef
+from tasks.ingest.described import ROW_DIGEST, ROW_ID
 from tasks.ingest.parts import PART_NAMES, PartName, read_raw_part
-from tasks.ingest.tabular import ROW_DIGEST, ROW_ID
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.validate.page import render

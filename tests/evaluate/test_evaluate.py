@@ -71,9 +71,10 @@ def test_what_is_filed_reads_back_and_agrees(tmp_path: Path) -> None:
         assert ref.sha256 == digest_file(tmp_path / ref.path)
     again = read_predictions(tmp_path / "predictions.csv")
     right = (again["prediction"] == described["label"]).mean()
-    accuracy, auc = done.performance
+    accuracy, macro_f1, auc = done.performance
     assert (accuracy.name, accuracy.value) == ("accuracy", pytest.approx(right))
     assert cube.rates()["accuracy"][0] == pytest.approx(right)
+    assert macro_f1.name == "macro_f1"
     assert (auc.name, auc.low < auc.value < auc.high) == ("auc", True)
 
 
@@ -87,7 +88,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
 def test_several_classes_have_no_auc(tmp_path: Path) -> None:
     predictions, described = part()
     done = evaluate(predictions, described, judgement(("maybe", "no", "yes"), None), EDGES, tmp_path)
-    assert [estimate.name for estimate in done.performance] == ["accuracy"]
+    assert [estimate.name for estimate in done.performance] == ["accuracy", "macro_f1"]
 
 
 def test_what_does_not_agree_is_refused_and_nothing_is_filed(tmp_path: Path) -> None:

@@ -248,7 +248,8 @@ def unrun(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     }
     document["recipe"] = {
         "seed": 1,
-        "model": {"kind": "mlp", "hidden": [16], "embedding": 4, "bins": 16},
+        "features": {"embedding": 4, "bins": 16},
+        "model": {"kind": "mlp", "hidden": [16]},
         "training": {"epochs": 3, "batch": 256, "optimizer": {"rate": 0.01}},
     }
     document["operations"] = {"compute": {"threads": 1}}

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from tasks.errors import SourceError
 from tasks.ingest.pin import pin
 from tasks.ingest.sources import fetch
-from tasks.plan.judgement import Source
+from tasks.plan.source import Source
 from tests.servers import start_s3
 
 from .conftest import Small, sha256

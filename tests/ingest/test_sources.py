@@ -29,7 +29,7 @@ from cryptography.x509.oid import NameOID
 from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.ingest import origins
 from tasks.ingest.sources import fetch
-from tasks.plan.judgement import Source
+from tasks.plan.source import Source
 
 from .conftest import sha256
 from .test_archive import FILES, tar

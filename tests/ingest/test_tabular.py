@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from tasks.errors import Refusal
-from tasks.ingest.tabular import describe, read, row_digests, type_frame
+from tasks.ingest.described import describe, row_digests, type_frame
+from tasks.ingest.tabular import read
 from tasks.plan.judgement import Judgement
 
 from .conftest import Small
@@ -23,7 +24,7 @@ def judgement(small: Small) -> Judgement:
 def test_text_is_stripped_and_null_spellings_are_missing(small: Small, judgement: Judgement) -> None:
     path = small.top / "rows.csv"
     path.write_text("age, job ,score,sex,income\n 39 ,?,, F,low.\n")
-    frame = read(path, judgement)
+    frame = read([path], judgement.data)
     expected = {"age": "39", "job": None, "score": None, "sex": "F", "income": "low."}
     assert frame.to_dicts() == [expected]
     assert type_frame(frame, judgement).to_dicts() == [{**expected, "age": 39, "income": "low"}]
@@ -33,7 +34,7 @@ def test_without_header_columns_are_in_the_plans_order(small: Small) -> None:
     small.document["judgement"]["data"]["format"] |= {"header": False, "comment": "|"}
     path = small.top / "rows.csv"
     path.write_text("|a comment\n20,Clerk,1.5,M,low,surplus\n")
-    frame = read(path, small.plan().judgement)
+    frame = read([path], small.plan().judgement.data)
     assert frame.columns == ["age", "job", "score", "sex", "income", "field_6"]
     assert frame.height == 1
 
@@ -41,7 +42,7 @@ def test_without_header_columns_are_in_the_plans_order(small: Small) -> None:
 def test_blank_line_at_the_end_is_no_row_and_one_inside_is(small: Small, judgement: Judgement) -> None:
     path = small.top / "rows.csv"
     path.write_text("age,job,score,sex,income\n20,Clerk,1,M,low\n\n21,Clerk,1,M,low\n\n")
-    assert read(path, judgement)["age"].to_list() == ["20", None, "21"]
+    assert read([path], judgement.data)["age"].to_list() == ["20", None, "21"]
 
 
 @pytest.mark.parametrize(("content", "height"), [(b"", 0), (b"age,job,score,sex,income\n", 0)])
@@ -49,7 +50,7 @@ def test_empty_file_is_an_empty_frame(
     small: Small, judgement: Judgement, content: bytes, height: int
 ) -> None:
     (small.top / "rows.csv").write_bytes(content)
-    assert read(small.top / "rows.csv", judgement).height == height
+    assert read([small.top / "rows.csv"], judgement.data).height == height
 
 
 def test_line_with_too_many_fields_is_named_without_its_values(small: Small, judgement: Judgement) -> None:
@@ -57,7 +58,7 @@ def test_line_with_too_many_fields_is_named_without_its_values(small: Small, jud
         "age,job,score,sex,income\n20,Clerk,1,M,low\n20,Clerk,secret,M,low,9\n"
     )
     with pytest.raises(Refusal, match="line 3 has 6 fields, 5 are expected") as caught:
-        read(small.top / "rows.csv", judgement)
+        read([small.top / "rows.csv"], judgement.data)
     assert "secret" not in str(caught.value)
 
 
@@ -68,10 +69,10 @@ def test_parquet_keeps_its_types_and_a_csv_is_none(small: Small) -> None:
     pl.DataFrame(
         {"age": [20], "job": ["Clerk"], "score": [1.5], "sex": ["M"], "income": ["low"]}
     ).write_parquet(path)
-    assert read(path, judgement).schema["age"] == pl.Int64
+    assert read([path], judgement.data).schema["age"] == pl.Int64
     path.write_text("age\n20\n")
     with pytest.raises(Refusal, match=r"rows\.parquet: not readable as parquet"):
-        read(path, judgement)
+        read([path], judgement.data)
 
 
 def test_description_has_a_level_for_each_attribute(judgement: Judgement) -> None:
@@ -93,10 +94,10 @@ def test_odd_number_is_in_no_band(judgement: Judgement, odd: float) -> None:
 def test_row_digest_is_of_the_values_and_the_canonical_label(judgement: Judgement) -> None:
     row = {"age": "20", "job": None, "score": "1.5", "sex": "M", "income": "low"}
     frame = pl.DataFrame([row, {**row, "income": "low."}, {**row, "job": ""}, {**row, "age": "21"}])
-    digests = row_digests(frame.cast(pl.String), judgement)
+    digests = row_digests(frame.cast(pl.String), judgement.data)
     assert digests[0] == digests[1]
     assert len(set(digests)) == 3
-    assert digests[0] == row_digests(frame.cast({"age": pl.Int64, "score": pl.Float64}), judgement)[0]
+    assert digests[0] == row_digests(frame.cast({"age": pl.Int64, "score": pl.Float64}), judgement.data)[0]
     from .conftest import sha256
 
     assert digests[0] == sha256(b"20\x1f\0\x1f1.5\x1fM\x1flow")[:16]
@@ -109,7 +110,7 @@ def test_adult_is_read_as_published(mirror: Path, tmp_path: Path) -> None:
     judgement = load_plan("adult", Path(__file__).parents[2] / "data").judgement
     for name, rows, positives in (("adult.data", 32561, 7841), ("adult.test", 16281, 3846)):
         (tmp_path / name).write_bytes(gzip.decompress((mirror / "adult" / f"{name}.gz").read_bytes()))
-        frame = type_frame(read(tmp_path / name, judgement), judgement)
+        frame = type_frame(read([tmp_path / name], judgement.data), judgement)
         assert (frame.height, frame["income"].eq(">50K").sum()) == (rows, positives)
         missing = {column: count for column, count in frame.null_count().to_dicts()[0].items() if count}
         assert set(missing) == {"workclass", "occupation", "native-country"}

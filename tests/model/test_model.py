@@ -1,4 +1,4 @@
-"""Encoders and predictor by themselves: what they take, what they refuse, and in which words."""
+"""Features and predictor by themselves: what they take, what they refuse, and in which words."""
 
 import json
 import shutil
@@ -12,9 +12,10 @@ import polars as pl
 import pytest
 import torch
 
-from tasks.model.encode import Encoders, Wanted
-from tasks.model.mlp import Architecture, Network
-from tasks.model.predictor import Predictor, Rule
+from tasks.model.network import Network
+from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule
+from tasks.model.tabular import TabularFeatures, Wanted
 
 # Rows of UCI Adult as pandas.read_csv gives them without skipinitialspace: '?' is a missing value.
 ROWS = pd.DataFrame(
@@ -34,15 +35,18 @@ COLUMNS = [
 ]
 
 
-def encoders() -> Encoders:
-    return Encoders.fit(ROWS, COLUMNS, ["", "?"], bins=4)
+SETTINGS = {"kind": "mlp", "hidden": [8], "dropout": 0.1, "members": 2}
+
+
+def features() -> TabularFeatures:
+    return TabularFeatures.fit(ROWS, COLUMNS, ["", "?"], bins=4, embedding=4)
 
 
 def predictor(classes: tuple[str, ...] = ("<=50K", ">50K"), positive: str | None = ">50K") -> Predictor:
     torch.manual_seed(0)
-    shape = Architecture(embedding=4, hidden=(8,), dropout=0.1, members=2, classes=len(classes))
-    network = Network(encoders(), shape)
-    return Predictor(encoders(), shape, network.eval(), Rule(classes, positive, 0.5, (0.2, 0.4)))
+    network = Network(features(), SETTINGS, len(classes))
+    rule = ClassRule(classes, positive, 0.5, (0.2, 0.4), len(classes))
+    return Predictor(features(), SETTINGS, network.eval(), rule)
 
 
 def saved(model: Predictor, folder: Path) -> Path:
@@ -53,24 +57,24 @@ def saved(model: Predictor, folder: Path) -> Path:
 
 
 def test_encoding_by_hand() -> None:
-    encoded = encoders().encode(ROWS)
+    encoded = features().encode(ROWS)
     # workclass: ? is 0, then Private, Self-emp-not-inc, State-gov; race: Black, White.
-    assert encoded.codes.tolist() == [[3, 2], [2, 2], [1, 2], [1, 1], [0, 1], [1, 2]]
+    assert encoded["codes"].tolist() == [[3, 2], [2, 2], [1, 2], [1, 1], [0, 1], [1, 2]]
     ages = ROWS["age"].to_numpy()
-    assert encoded.numbers[:, 0].numpy() == pytest.approx((ages - ages.mean()) / ages.std(), abs=1e-6)
-    assert encoded.numbers[2, 1] == 0
-    assert encoded.absent.tolist() == [[0, 0], [0, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
+    assert encoded["numbers"][:, 0].numpy() == pytest.approx((ages - ages.mean()) / ages.std(), abs=1e-6)
+    assert encoded["numbers"][2, 1] == 0
+    assert encoded["absent"].tolist() == [[0, 0], [0, 0], [0, 1], [0, 0], [0, 0], [0, 0]]
 
 
 def test_text_numbers_polars_and_integer_codes_read_alike() -> None:
-    expected = encoders().encode(ROWS).numbers
-    assert torch.equal(encoders().encode(ROWS.astype({"age": str})).numbers, expected)
+    expected = features().encode(ROWS)["numbers"]
+    assert torch.equal(features().encode(ROWS.astype({"age": str}))["numbers"], expected)
     prepared = pl.DataFrame(ROWS.to_dict("list")).with_columns(pl.col("workclass").replace({" ?": None}))
-    assert torch.equal(encoders().encode(prepared).codes, encoders().encode(ROWS).codes)
+    assert torch.equal(features().encode(prepared)["codes"], features().encode(ROWS)["codes"])
     codes = pd.DataFrame({"code": ["1", "2", "1"]})
-    fitted = Encoders.fit(codes, [Wanted("code", "category", hidden=False)], [""], bins=1)
+    fitted = TabularFeatures.fit(codes, [Wanted("code", "category", hidden=False)], [""], bins=1, embedding=4)
     for same in (codes, codes.astype(int), codes.astype(float), pl.DataFrame(codes.to_dict("list"))):
-        assert fitted.encode(same).codes.flatten().tolist() == [1, 2, 1]
+        assert fitted.encode(same)["codes"].flatten().tolist() == [1, 2, 1]
 
 
 def test_every_problem_is_told_at_once_with_row_and_known_values() -> None:
@@ -80,7 +84,7 @@ def test_every_problem_is_told_at_once_with_row_and_known_values() -> None:
     bad.loc[[0, 3], "workclass"] = "Astronaut"
     bad.loc[4, "race"] = "Secret"
     with pytest.raises(ValueError, match=r"^5 problems") as refusal:
-        encoders().encode(bad)
+        features().encode(bad)
     message = str(refusal.value)
     assert "column 'hours' is missing" in message
     assert "column 'age', row 1: a number is expected, found 'old'" in message
@@ -107,22 +111,22 @@ def test_missing_nan_and_infinity_are_refused(column: str, value: object, expect
     values[2] = value
     bad[column] = values
     with pytest.raises(ValueError, match=expected):
-        encoders().encode(bad)
+        features().encode(bad)
 
 
 def test_true_and_false_are_no_numbers() -> None:
     with pytest.raises(ValueError, match="column 'age': numbers are expected, found true and false"):
-        encoders().encode(ROWS.assign(age=[True, False] * 3))
+        features().encode(ROWS.assign(age=[True, False] * 3))
 
 
 def test_a_column_that_is_missing_throughout_training_is_refused() -> None:
     with pytest.raises(ValueError, match="column 'hours': every training row lacks it"):
-        Encoders.fit(ROWS.assign(hours=np.nan), COLUMNS, ["?"], bins=4)
+        TabularFeatures.fit(ROWS.assign(hours=np.nan), COLUMNS, ["?"], bins=4, embedding=4)
 
 
 def test_the_tail_of_a_column_that_is_mostly_zero_keeps_its_bins() -> None:
     gains = pd.DataFrame({"gain": [0] * 95 + [2174, 3103, 5013, 7688, 15024]})
-    fitted = Encoders.fit(gains, [Wanted("gain", "integer", hidden=False)], [], bins=8)
+    fitted = TabularFeatures.fit(gains, [Wanted("gain", "integer", hidden=False)], [], bins=8, embedding=4)
     number = fitted.numbers[0]
     edges = np.array(number.edges) * number.deviation + number.mean
     assert set(edges.round().tolist()) == {0, 2174, 3103, 5013, 7688, 15024}
@@ -131,7 +135,7 @@ def test_the_tail_of_a_column_that_is_mostly_zero_keeps_its_bins() -> None:
 def test_loading_gives_the_same_predictions(tmp_path: Path) -> None:
     model = predictor()
     loaded = Predictor.load(saved(model, tmp_path))
-    assert loaded.encoders == model.encoders
+    assert loaded.features == model.features
     assert loaded.rule == model.rule
     assert loaded.scores(ROWS).tobytes() == model.scores(ROWS).tobytes()
     assert loaded.contents() == model.contents()
@@ -156,7 +160,7 @@ def test_three_classes_have_a_probability_each() -> None:
 
 @pytest.mark.parametrize("positive", ["no", "yes"])
 def test_the_threshold_itself_is_positive(positive: str) -> None:
-    rule = Rule(("no", "yes"), positive, 0.25, ())
+    rule = ClassRule(("no", "yes"), positive, 0.25, (), 2)
     scores = np.array([[0.75, 0.25], [0.25, 0.75], [0.5, 0.5], [0.8, 0.2]], np.float32)
     assert rule.decide(scores).tolist() == ([1, 1, 1, 0] if positive == "yes" else [0, 0, 0, 0])
 
@@ -173,7 +177,7 @@ def test_altered_weights_are_not_loaded(tmp_path: Path) -> None:
 def test_another_schema_is_not_loaded(tmp_path: Path) -> None:
     description = saved(predictor(), tmp_path) / "model.json"
     description.write_text(json.dumps({**json.loads(description.read_text()), "schema": "assay.model/9"}))
-    with pytest.raises(ValueError, match=r"'assay.model/1' expected, found 'assay.model/9'"):
+    with pytest.raises(ValueError, match=r"'assay.model/2' expected, found 'assay.model/9'"):
         Predictor.load(tmp_path)
 
 

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
-from tasks.model.encode import Encoders, Wanted
-from tasks.model.mlp import Architecture, Network
-from tasks.model.predictor import Predictor, Rule
-from tasks.plan.judgement import Column
+from tasks.model.network import Network
+from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule
+from tasks.model.tabular import TabularFeatures, Wanted
+from tasks.plan.source import Column
 from tasks.register.client import Connection, connect
 
 COLUMNS = {
@@ -57,10 +58,12 @@ def predictor(rows: pd.DataFrame) -> Predictor:
     """A network with drawn weights: registration does not ask how good it is."""
     torch.manual_seed(0)
     kinds = {name: column.type for name, column in COLUMNS.items()}
-    encoders = Encoders.fit(rows, [Wanted(name, kind, False) for name, kind in kinds.items()], ["?"], 4)  # noqa: FBT003
-    shape = Architecture(embedding=4, hidden=(8,), dropout=0.0, members=1, classes=2)
-    network = Network(encoders, shape).eval()
-    return Predictor(encoders, shape, network, Rule(("<=50K", ">50K"), ">50K", 0.5, (0.25, 0.5, 0.75)))
+    wanted = [Wanted(name, kind, hidden=False) for name, kind in kinds.items()]
+    features = TabularFeatures.fit(rows, wanted, ["?"], bins=4, embedding=4)
+    settings = {"kind": "mlp", "hidden": [8], "dropout": 0.0, "members": 1}
+    network = Network(features, settings, 2).eval()
+    rule = ClassRule(("<=50K", ">50K"), ">50K", 0.5, (0.25, 0.5, 0.75), 2)
+    return Predictor(features, settings, network, rule)
 
 
 @pytest.fixture(scope="session")

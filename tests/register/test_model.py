@@ -14,7 +14,7 @@ import pytest
 
 from tasks.errors import RegistryError
 from tasks.model.predictor import Predictor
-from tasks.plan.judgement import Column
+from tasks.plan.source import Column
 from tasks.register.client import Connection
 from tasks.register.model import input_schema, log_model, requirements
 from tasks.register.registry import create_version

@@ -153,7 +153,7 @@ def trained() -> Trained:
             epoch=e,
             train_loss=0.3 + 0.2 / e,
             validation_loss=0.31 + 0.2 / e + 0.002 * max(0, e - 8),
-            validation_accuracy=0.86,
+            validation_metric=0.86,
             rate=0.001,
         )
         for e in range(1, 13)

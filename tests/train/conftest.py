@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.ingest import tabular
+from tasks.ingest import described, tabular
 from tasks.plan.load import load_plan
 from tasks.plan.operations import Compute
 from tasks.plan.plan import Plan
@@ -17,7 +17,7 @@ QUICK = (
     "recipe.training.epochs=4",
     "recipe.training.patience=4",
     "recipe.model.hidden=[16]",
-    "recipe.model.bins=8",
+    "recipe.features.bins=8",
 )
 
 
@@ -42,7 +42,7 @@ def sample(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     text = gzip.decompress((mirror / "adult" / "adult.data.gz").read_bytes())
     raw = tmp_path_factory.mktemp("adult") / "adult.data"
     raw.write_bytes(b"\n".join(text.splitlines()[:ROWS]) + b"\n")
-    typed = tabular.type_frame(tabular.read(raw, plan.judgement), plan.judgement)
-    digests = pl.Series("row_digest", tabular.row_digests(typed, plan.judgement))
+    typed = described.type_frame(tabular.read([raw], plan.judgement.data), plan.judgement)
+    digests = pl.Series("row_digest", described.row_digests(typed, plan.judgement.data))
     frame = typed.with_columns(digests)
-    return Sample(plan, frame, tabular.describe(frame, plan.judgement))
+    return Sample(plan, frame, described.describe(frame, plan.judgement))

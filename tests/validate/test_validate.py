@@ -175,7 +175,7 @@ def test_unseen_value_comes_with_a_remedy(small: Small) -> None:
     small.put("test", changed(rows(30, 60), 4, job="Smith"))
     (problem,) = judged(small).problems
     assert "'Smith' (rows 4); add training rows that have it, replace it in the source" in problem
-    assert problem.endswith("or name the column in recipe.model.exclude")
+    assert problem.endswith("or name the column in recipe.features.exclude")
 
 
 def test_value_that_only_validation_rows_have_is_refused_before_training(small: Small) -> None:
@@ -199,7 +199,7 @@ def test_value_that_only_validation_rows_have_is_refused_before_training(small: 
 
 def test_column_that_the_model_does_not_take_may_hold_new_values(small: Small) -> None:
     small.document["judgement"]["data"]["columns"]["job"].pop("values")
-    small.document["recipe"]["model"]["exclude"] = ["job"]
+    small.document["recipe"]["features"] = {"exclude": ["job"]}
     small.put("test", changed(rows(30, 60), 4, job="Smith"))
     assert judged(small).problems == ()
 

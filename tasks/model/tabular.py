@@ -4,41 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 
 from .columns import Category, Codes, Flags, Floats, Number
-
-if TYPE_CHECKING:
-    import polars as pl
-
-Table: TypeAlias = "pd.DataFrame | pl.DataFrame"
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """Rows as tensors.
-
-    Attributes:
-        codes: int64 (n, categories); 0 is "missing".
-        numbers: float32 (n, numbers), standardised; 0 where missing.
-        absent: float32 (n, numbers), 1 where missing.
-    """
-
-    codes: torch.Tensor
-    numbers: torch.Tensor
-    absent: torch.Tensor
-
-    def rows(self, which: slice | torch.Tensor) -> Encoded:
-        """The same for some of the rows."""
-        return Encoded(self.codes[which], self.numbers[which], self.absent[which])
-
-    def to(self, device: torch.device) -> Encoded:
-        """The same on another device."""
-        return Encoded(self.codes.to(device), self.numbers.to(device), self.absent.to(device))
+from .inputs import Front, Inputs, Table, column_of, refuse
+from .table_front import Columns
 
 
 class Wanted(NamedTuple):
@@ -50,21 +23,25 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Encoders:
+class TabularFeatures:
     """What the columns learned, in the order in which the network takes them.
 
     Attributes:
+        embedding: width of the vector that stands for a category or a number.
         categories: the columns of categories.
         numbers: the columns of numbers.
         nulls: spellings of a missing value.
     """
 
+    embedding: int
     categories: tuple[Category, ...]
     numbers: tuple[Number, ...]
     nulls: tuple[str, ...]
 
     @classmethod
-    def fit(cls, frame: Table, columns: Sequence[Wanted], nulls: Sequence[str], bins: int) -> Encoders:
+    def fit(
+        cls, frame: Table, columns: Sequence[Wanted], nulls: Sequence[str], bins: int, embedding: int
+    ) -> TabularFeatures:
         """Learn from the rows of ``frame`` (pandas or polars): give it fit rows alone.
 
         Args:
@@ -72,25 +49,31 @@ class Encoders:
             columns: which columns to take, and as what.
             nulls: spellings of a missing value.
             bins: quantile bins of a number, at least 1.
+            embedding: width of a column's vector.
 
         Raises:
             ValueError: a column is empty or holds no numbers where it should.
         """
         categories = tuple(
-            Category.fit(c.name, _column(frame, c.name), nulls, hidden=c.hidden)
+            Category.fit(c.name, column_of(frame, c.name), nulls, hidden=c.hidden)
             for c in columns
             if c.kind == "category"
         )
         numbers = tuple(
             Number.fit(
-                c.name, _column(frame, c.name), nulls, integer=c.kind == "integer", bins=bins, hidden=c.hidden
+                c.name,
+                column_of(frame, c.name),
+                nulls,
+                integer=c.kind == "integer",
+                bins=bins,
+                hidden=c.hidden,
             )
             for c in columns
             if c.kind != "category"
         )
-        return cls(categories, numbers, tuple(nulls))
+        return cls(embedding, categories, numbers, tuple(nulls))
 
-    def encode(self, frame: Table) -> Encoded:
+    def encode(self, frame: Table) -> Inputs:
         """Encode a pandas or polars table; columns that the model does not take are ignored.
 
         Raises:
@@ -100,60 +83,57 @@ class Encoders:
         columns: tuple[Category | Number, ...] = (*self.categories, *self.numbers)
         problems = [f"column {c.name!r} is missing" for c in columns if c.name not in frame.columns]
         codes = [
-            c.encode(_column(frame, c.name), self.nulls, problems)
+            c.encode(column_of(frame, c.name), self.nulls, problems)
             for c in self.categories
             if c.name in frame.columns
         ]
         numbers = [
-            c.encode(_column(frame, c.name), self.nulls, problems)
+            c.encode(column_of(frame, c.name), self.nulls, problems)
             for c in self.numbers
             if c.name in frame.columns
         ]
-        if problems:
-            lines = "".join(f"\n  - {problem}" for problem in problems)
-            plural = "problem" if len(problems) == 1 else "problems"
-            raise ValueError(f"{len(problems)} {plural} in the table (rows counted from 0):{lines}")
+        refuse(problems)
         return _tensors(len(frame), codes, numbers)
 
     def unknown_rows(self, frame: Table) -> Flags:
         """Which rows (n,) hold a category, or lack a value, in a way that no training row did."""
         strange = np.zeros(len(frame), bool)
         for category in self.categories:
-            codes = category.encode(_column(frame, category.name), self.nulls, [])
+            codes = category.encode(column_of(frame, category.name), self.nulls, [])
             strange |= (codes < 0) | ((codes == 0) & (not category.missing))
         for number in self.numbers:
             if not number.missing:
-                strange |= np.isnan(number.encode(_column(frame, number.name), self.nulls, []))
+                strange |= np.isnan(number.encode(column_of(frame, number.name), self.nulls, []))
         return strange
+
+    def front(self) -> Front:
+        """A new first part of a network for these columns."""
+        return Columns(self.categories, self.numbers, self.embedding)
 
     def to_json(self) -> dict[str, Any]:
         """As model.json keeps it."""
-        return asdict(self)
+        return {"kind": "tabular", **asdict(self)}
 
     @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Encoders:
+    def from_json(cls, stored: Mapping[str, Any]) -> TabularFeatures:
         """The opposite of ``to_json``."""
         return cls(
+            stored["embedding"],
             tuple(Category(**{**c, "known": tuple(c["known"])}) for c in stored["categories"]),
             tuple(Number(**{**n, "edges": tuple(n["edges"])}) for n in stored["numbers"]),
             tuple(stored["nulls"]),
         )
 
 
-def _column(frame: Table, name: str) -> pd.Series:
-    """One column as pandas, whichever kind of table it comes from."""
-    column = frame[name]
-    if isinstance(column, pd.Series):
-        return column.reset_index(drop=True)
-    return pd.Series(column.to_numpy())
-
-
-def _tensors(rows: int, codes: list[Codes], numbers: list[Floats]) -> Encoded:
+def _tensors(rows: int, codes: list[Codes], numbers: list[Floats]) -> Inputs:
+    """Codes (n, categories; 0 is "missing"), standardised numbers (0 where missing) and where they are."""
     coded = np.stack(codes, axis=1) if codes else np.zeros((rows, 0), np.int64)
     standard = np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0))
     absent = np.isnan(standard)
-    return Encoded(
-        torch.from_numpy(coded),
-        torch.from_numpy(np.where(absent, 0.0, standard).astype(np.float32)),
-        torch.from_numpy(absent.astype(np.float32)),
+    return Inputs(
+        {
+            "codes": torch.from_numpy(coded),
+            "numbers": torch.from_numpy(np.where(absent, 0.0, standard).astype(np.float32)),
+            "absent": torch.from_numpy(absent.astype(np.float32)),
+        }
     )

@@ -1,0 +1,20 @@
+"""The features of each kind of data, by the name that model.json gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .image import ImageFeatures
+from .inputs import Features
+from .tabular import TabularFeatures
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], Features]] = MappingProxyType(
+    {"image": ImageFeatures.from_json, "tabular": TabularFeatures.from_json}
+)
+
+
+def features_from_json(stored: Mapping[str, Any]) -> Features:
+    """The opposite of ``to_json``."""
+    return KINDS[stored["kind"]](stored)

@@ -1,0 +1,39 @@
+"""A network: the front that the features ask for, and the body that the plan names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from .cnn import CNN
+from .inputs import Features, Inputs
+from .mlp import MLP
+
+BODIES: Mapping[str, Callable[..., nn.Module]] = MappingProxyType({"cnn": CNN, "mlp": MLP})
+"""Structures by the plan's name: each takes the front's shape, the number of outputs and its own settings."""
+
+
+class Network(nn.Module):
+    """Front and body."""
+
+    def __init__(self, features: Features, settings: Mapping[str, Any], outputs: int) -> None:
+        """Draw the weights from torch's global generator.
+
+        Args:
+            features: say what the front takes in.
+            settings: ``kind`` and the structure's own, as the plan has them.
+            outputs: number of outputs.
+        """
+        super().__init__()
+        own = {name: value for name, value in settings.items() if name != "kind"}
+        self.front = features.front()
+        self.body = BODIES[settings["kind"]](self.front.shape, outputs, **own)
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Outputs (members, n, outputs); one member where the structure has no others."""
+        outputs: torch.Tensor = self.body(self.front(inputs))
+        return outputs

@@ -1,0 +1,100 @@
+"""From a network's outputs to an answer: a class with probabilities, or a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Scores: TypeAlias = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ClassRule:
+    """From outputs to a class.
+
+    Attributes:
+        classes: the classes' spellings, in the order of the network's outputs.
+        positive: of two classes, the one whose probability is compared with the threshold.
+        threshold: probability from which a row is positive; of more classes the likeliest is taken.
+        score_edges: rising inner edges of the score bins, quantiles of the validation scores.
+        outputs: one for each class, or a single one, the log odds of ``positive``.
+    """
+
+    classes: tuple[str, ...]
+    positive: str | None
+    threshold: float
+    score_edges: tuple[float, ...]
+    outputs: int
+
+    def scores(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Probabilities (n, classes), the mean over the members, of outputs (members, n, outputs)."""
+        if self.outputs > 1:
+            return outputs.softmax(dim=2).mean(dim=0)
+        of_positive = outputs.sigmoid().mean(dim=0)
+        pair = [1 - of_positive, of_positive]
+        return torch.cat(pair if self.classes[1] == self.positive else pair[::-1], dim=1)
+
+    def decide(self, scores: Scores) -> npt.NDArray[np.int64]:
+        """Position of each row's class (n,) from its scores (n, classes)."""
+        if self.positive is None or len(self.classes) > 2:
+            return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+        positive = self.classes.index(self.positive)
+        return np.where(scores[:, positive] >= np.float32(self.threshold), positive, 1 - positive)
+
+    def answers(self, scores: Scores) -> dict[str, Any]:
+        """``prediction`` and ``probability`` of the positive class, or ``probability_<class>`` for each."""
+        columns: dict[str, Any] = {"prediction": np.array(self.classes, dtype=object)[self.decide(scores)]}
+        if len(self.classes) == 2 and self.positive is not None:
+            columns["probability"] = scores[:, self.classes.index(self.positive)]
+        else:
+            columns |= {f"probability_{name}": scores[:, i] for i, name in enumerate(self.classes)}
+        return columns
+
+    def to_json(self) -> dict[str, Any]:
+        """As model.json keeps it."""
+        return {"kind": "classes", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class NumberRule:
+    """From the output, a standardised number, to the number.
+
+    Attributes:
+        mean: of the fit rows' labels.
+        deviation: standard deviation of the fit rows' labels.
+        score_edges: rising inner edges of the histogram of predictions, quantiles on validation rows.
+    """
+
+    mean: float
+    deviation: float
+    score_edges: tuple[float, ...]
+    outputs: int = 1
+
+    def scores(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Numbers (n, 1) in the label's unit, the mean over the members."""
+        return outputs.mean(dim=0) * self.deviation + self.mean
+
+    def answers(self, scores: Scores) -> dict[str, Any]:
+        """``prediction``: the number, float64."""
+        return {"prediction": scores[:, 0].astype(np.float64)}
+
+    def to_json(self) -> dict[str, Any]:
+        """As model.json keeps it."""
+        return {"kind": "number", **asdict(self)}
+
+
+Rule: TypeAlias = ClassRule | NumberRule
+
+
+def rule_from_json(stored: Mapping[str, Any]) -> Rule:
+    """The opposite of ``to_json``."""
+    own = {name: value for name, value in stored.items() if name != "kind"}
+    own["score_edges"] = tuple(own["score_edges"])
+    if stored["kind"] == "number":
+        return NumberRule(**own)
+    return ClassRule(**{**own, "classes": tuple(own["classes"])})

