@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from tasks.fairness import Cube
-from tasks.fairness.four_fifths import Finding, four_fifths
-from tasks.fairness.regulators import impact_ratios, local_law_144, scoring_ratios
+from tasks.fairness.four_fifths import Finding, FourFifths, four_fifths
+from tasks.fairness.regulators import ImpactTable, impact_ratios, local_law_144, scoring_ratios
 
 
 def cube_of(groups: dict[str, tuple[int, int]], **more: Any) -> Cube:
@@ -188,18 +188,12 @@ def test_persons_are_counted_whatever_they_weigh_and_the_table_says_so() -> None
         Cube.from_arrays(chosen, chosen, groups, score=[0.9, 0.1, 0.8, 0.7], **more)
         for more in ({"weight": [9.0, 1.0, 1.0, 1.0]}, {"unit": ["p", "p", "q", "r"]})
     )
-    rules = [
-        (*local_law_144(cube, "sex", "race"), four_fifths(cube, ["sex"])) for cube in (weighted, sampled)
-    ]
-    for cube, tables, said in (
-        (weighted, rules[0], "its weight is left out"),
-        (sampled, rules[1], "one person"),
-    ):
-        for table, same in zip(
-            tables, (*local_law_144(plain, "sex", "race"), four_fifths(plain, ["sex"])), strict=True
-        ):
-            assert same.note == ""
-            assert table.model_copy(update={"note": ""}) == same
-            if getattr(table, "categories", True):  # a scoring table of a crossing has none
-                assert said in table.note
-        assert cube.rows == 4
+    same: list[ImpactTable | FourFifths] = [*local_law_144(plain, "sex", "race"), four_fifths(plain, ["sex"])]
+    for cube, said in ((weighted, "its weight is left out"), (sampled, "one person")):
+        tables: list[ImpactTable | FourFifths] = [
+            *local_law_144(cube, "sex", "race"),
+            four_fifths(cube, ["sex"]),
+        ]
+        assert [one.model_copy(update={"note": ""}) for one in tables] == same
+        notes = [table.note for table in (*tables[:5], tables[-1])]  # a crossing has no scoring table
+        assert all(said in note for note in notes)

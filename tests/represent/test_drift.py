@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from pydantic import TypeAdapter
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
@@ -23,6 +22,7 @@ from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.represent.drift import SAMPLE_ROWS, Drifted, measure_drift
 from tasks.represent.represent import Rows, represent
+from tests.represent.judgements import tiny
 
 ADULT = Path(__file__).parents[2] / "data" / "adult"
 RAKING = {"margins": ["sex", "race", "age_band", "sex x race"]}
@@ -30,21 +30,7 @@ COLUMNS = {"kind": {"type": "category"}, "size": {"type": "number"}}
 
 
 def judgement(columns: dict[str, dict[str, Any]] = COLUMNS, **changes: Any) -> Judgement:
-    return TypeAdapter(Judgement).validate_python(
-        {
-            "data": {
-                "kind": "tabular",
-                "sources": [{"name": "x.csv", "sha256": "0" * 64, "origins": ["file:x.csv"]}],
-                "format": {"type": "csv"},
-                "columns": columns,
-                "label": {"column": "y", "values": ["0", "1"], "positive": "1"},
-            },
-            "expectations": {"minimum_rows": {"train": 1, "test": 1}},
-            "limits": [{"metric": "demographic_parity_difference", "attribute": "kind", "limit": 0.1}],
-            "performance": [{"metric": "accuracy", "minimum": 0.5}],
-            **changes,
-        }
-    )
+    return tiny(columns, "kind", **changes)
 
 
 def frame(share: float = 0.5, shift: float = 0.0, rows: int = 400) -> pl.DataFrame:

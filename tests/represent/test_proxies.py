@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from pydantic import TypeAdapter
 from sklearn.metrics import mutual_info_score, roc_auc_score
 
-from tasks.plan.judgement import Judgement, Proxies
+from tasks.plan.judgement import Proxies
 from tasks.plan.plan import Plan
 from tasks.represent.proxies import (
     FEWEST,
@@ -22,25 +21,7 @@ from tasks.represent.proxies import (
     proxy_warnings,
 )
 from tasks.represent.records import Proxy
-
-
-def judgement(columns: dict[str, dict[str, Any]], protected: str = "sex", **changes: Any) -> Judgement:
-    return TypeAdapter(Judgement).validate_python(
-        {
-            "data": {
-                "kind": "tabular",
-                "sources": [{"name": "x.csv", "sha256": "0" * 64, "origins": ["file:x.csv"]}],
-                "format": {"type": "csv"},
-                "columns": columns,
-                "label": {"column": "y", "values": ["0", "1"], "positive": "1"},
-            },
-            "protected": {protected: {"column": protected}},
-            "expectations": {"minimum_rows": {"train": 1, "test": 1}},
-            "limits": [{"metric": "demographic_parity_difference", "attribute": protected, "limit": 0.1}],
-            "performance": [{"metric": "accuracy", "minimum": 0.5}],
-            **changes,
-        }
-    )
+from tests.represent.judgements import tiny
 
 
 def measured(frame: pl.DataFrame, **changes: Any) -> Proxy:
@@ -48,7 +29,9 @@ def measured(frame: pl.DataFrame, **changes: Any) -> Proxy:
         name: {"type": "category" if dtype == pl.String else "number", "unique": name == "ticket"}
         for name, dtype in frame.schema.items()
     }
-    return find_proxies(frame, frame.select("sex"), judgement(columns, **changes))[0]
+    return find_proxies(
+        frame, frame.select("sex"), tiny(columns, "sex", protected={"sex": {"column": "sex"}}, **changes)
+    )[0]
 
 
 def people(rows: int = 3000, seed: int = 0) -> pl.DataFrame:
