@@ -86,9 +86,10 @@ class Showable(Record):
         """Why the limit can't be meant, or ""."""
         if self.power is None or self.power >= LEAST_POWER:
             return ""
+        could = self._could[0].upper() + self._could[1:]
         return (
             f"{self._what}: with these rows even groups of equal rates would pass only {self.power:.0%} of "
-            f"the time at level {self.alpha:g}; {LEAST_POWER:.0%} is the least. {self._could}: loosen it, "
+            f"the time at level {self.alpha:g}; {LEAST_POWER:.0%} is the least. {could}. Loosen the limit, "
             "judge on more rows, lower max_judgements, or let too_small report the smallest groups"
         )
 

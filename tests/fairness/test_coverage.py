@@ -71,7 +71,10 @@ def test_a_limit_out_of_reach_is_a_problem_that_says_what_could_be_shown() -> No
     assert one.smallest is not None
     assert one.smallest > 0.08
     assert "even groups of equal rates would pass only" in one.problem
-    assert f"is {one.smallest:.3f}" in one.problem
+    assert (
+        f"50% is the least. The tightest limit that could be shown at level 0.05 is {one.smallest:.3f}"
+        in (one.problem)
+    )
     assert f"about {one.needed:,} rows" in one.problem
 
 
@@ -182,6 +185,6 @@ def test_a_group_without_rows_can_show_nothing_and_one_group_is_refused() -> Non
     part = training({("F", "0"): 100, ("M", "0"): 100, ("M", "1"): 100})
     (one,) = coverage(part, 300, judgement(("tpr_difference", 0.5)))
     assert (one.power, one.smallest) == (0, None)
-    assert "no limit could be shown" in one.problem
+    assert "No limit could be shown" in one.problem
     with pytest.raises(Refusal, match="sex: at least two groups are needed to compare, found only 'F'"):
         coverage(training({("F", "0"): 9, ("F", "1"): 9}), 9, judgement(("tpr_difference", 0.5)))
