@@ -61,17 +61,32 @@ class Areas(Auc):
         """Areas between the curves of each pair."""
         return self.areas[0]
 
-    def worst_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - always the same
-        """Upper limits of the areas, which are at least the differences in AUC with limits of their own."""
+    def worst_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - one scale
+        """Upper limits of the areas, which are at least the differences in AUC with limits of their own.
+
+        No certain ones are known.
+        """
+        if certain:
+            return np.ones((len(self.names), len(self.names)))
         area, _bias, spread = self.areas
         apart = bounds.difference_upper(*self.limits(level))
         shown = np.maximum(area + self._steps(level) * spread + self._hidden, np.maximum(apart, apart.T))
         return np.asarray(np.minimum(shown, 1.0))
 
-    def best_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - always the same
-        """Lower limits of the areas."""
+    def best_case(self, scale: Scale, level: float, *, certain: bool = False) -> Floats:  # noqa: ARG002 - one scale
+        """Lower limits of the areas; the certain ones are those of the differences in AUC."""
+        if certain:
+            _, low, high = self.certain_limits(level / 2)
+            return np.maximum(low - high.T, 0.0)
         area, bias, spread = self.areas
         return np.asarray(np.maximum(area - bias - self._steps(level) * spread - self._hidden, 0.0))
+
+    def said_certain(self, need: str) -> str:  # noqa: ARG002 - as those of the others
+        """One side alone."""
+        return (
+            "only a difference of the AUCs shows that it is broken, and nothing that it is kept: judge fewer "
+            "limits or groups together, or lower max_judgements"
+        )
 
     def _steps(self, level: float) -> Floats:
         z = self.quantile(level)

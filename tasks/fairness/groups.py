@@ -120,6 +120,10 @@ class Groups(ABC):
     def _decides(self, pair: tuple[int, int], level: float) -> bool:
         return level >= SMALLEST_LEVEL and bool(self.large[list(pair)].all())
 
+    def said_need(self, need: str, level: float) -> str:  # noqa: ARG002 - where limits hold at every level
+        """What would settle a pair at a level, in words: ``need``, or what else."""
+        return need
+
     def error(self, g: int, level: float) -> float:
         """Standard error of a group's value, for planning only."""
         _, low, high = self.limits(level)
@@ -163,9 +167,13 @@ class Groups(ABC):
             )
         return found
 
+    def interval(self, level: float) -> Limits:
+        """Values and limits as each group's record has them."""
+        return self.limits(level, certain=True)
+
     def records(self) -> list[GroupRate]:
         """Every group's value with its two-sided 95% interval."""
-        value, low, high = self.limits(0.025, certain=True)
+        value, low, high = self.interval(0.025)
         columns = zip(value, own(low), own(high), self.design_effect, strict=True)
         return [self._record(i, *map(float, found)) for i, found in enumerate(columns)]
 

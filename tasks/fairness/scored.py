@@ -1,7 +1,8 @@
 """Quantities of the score by group, from its histograms: AUC, calibration error and slope.
 
 Each is approximate: limits take 20 events and 20 other rows, rows that are independent and weigh the
-same, and are widened by all that the bins hide.
+same, and are widened by all that the bins hide. Below the levels that were simulated only limits decide
+that hold for any scores, where there are such.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy.special import expit, logit, stdtrit
 from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import Counted
 from tasks.fairness.groups import ENOUGH, SMALLEST_LEVEL, Groups
-from tasks.fairness.scales import Limits, Scale
+from tasks.fairness.scales import Limits
 from tasks.fairness.words import words
 
 Ints = NDArray[np.int64]
@@ -99,8 +100,7 @@ class Scored(Groups):
     @property
     def large(self) -> NDArray[np.bool_]:
         """Enough positives and enough negatives."""
-        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
-        return np.asarray((fewest >= ENOUGH) & self.simple)
+        return np.asarray((self.fewest >= ENOUGH) & self.simple)
 
     @property
     def comparable(self) -> NDArray[np.bool_]:
@@ -118,21 +118,42 @@ class Scored(Groups):
             for i in few
         ]
 
-    def keeps(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
-        """By the approximate limits, at levels they were simulated for; smaller ones show nothing."""
-        return level >= SMALLEST_LEVEL and super().keeps(scale, pair, limit, level)
+    @property
+    def fewest(self) -> Ints:
+        """Rows of the rarer class."""
+        return np.asarray(np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1)))
 
-    def breaks(self, scale: Scale, pair: tuple[int, int], limit: float, level: float) -> bool:
-        """Likewise."""
-        return level >= SMALLEST_LEVEL and super().breaks(scale, pair, limit, level)
+    def interval(self, level: float) -> Limits:
+        """The approximate ones: this level was simulated."""
+        return self.limits(level)
+
+    def said_need(self, need: str, level: float) -> str:
+        """Below the simulated levels a pair needs more than that, or nothing settles it."""
+        if level >= SMALLEST_LEVEL:
+            return need
+        part = f"its part of the level, {level:.2g}, is below {SMALLEST_LEVEL:g}"
+        return f"{part}, where {self.said_certain(need)}"
+
+    def said_certain(self, need: str) -> str:  # noqa: ARG002 - as those of the others
+        """What is shown below the simulated levels, in words."""
+        return (
+            f"nothing is shown of {words(self.name)}, whatever the rows: judge fewer limits or groups "
+            "together, or lower max_judgements"
+        )
 
     def quantile(self, level: float) -> Floats:
         """How many standard errors: Student's t on the rarer class."""
-        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
-        return np.asarray(stdtrit(np.maximum(fewest - 1, 1).astype(float), 1 - level))
+        return np.asarray(stdtrit(np.maximum(self.fewest - 1, 1).astype(float), 1 - level))
 
-    def limits(self, level: float, *, certain: bool = False) -> Limits:  # noqa: ARG002
+    def certain_limits(self, level: float) -> Limits:  # noqa: ARG002 - whatever it is
+        """Limits that hold at every level and for any scores: none are known."""
+        nothing = np.full((len(self.names), 1), np.inf)
+        return self.value, -nothing, nothing
+
+    def limits(self, level: float, *, certain: bool = False) -> Limits:
         """Normal limits, widened by bias, bins and skewness."""
+        if certain:
+            return self.certain_limits(level)
         z = self.quantile(level)
         skew = z**2 / (3 * np.maximum(self.n, 1))
         wide = z * self.spread + skew
@@ -142,13 +163,31 @@ class Scored(Groups):
 class Auc(Scored):
     """Area under the ROC curve; limits on the logit, then widened by ties."""
 
-    def limits(self, level: float, *, certain: bool = False) -> Limits:  # noqa: ARG002
+    def said_certain(self, need: str) -> str:
+        """More rows."""
+        return f"limits decide that hold for any scores and ask for more: {need} by the others"
+
+    def certain_limits(self, level: float) -> Limits:
+        """Clopper-Pearson's of the AUC as a share of the rarer class, at level / e.
+
+        The AUC is a mean of means of as many independent terms in [0, 1] (Hoeffding 1963, section 5), so
+        its tail is at most e times the binomial's (Bentkus 2004), whatever the scores are.
+        """
+        k, part = np.maximum(self.fewest, 1), level / np.e
+        value = np.where(np.isnan(self.value), 0.0, self.value)
+        low = np.floor(np.maximum(value - self.down, 0.0) * k + EXACT)
+        high = np.ceil(np.minimum(value + self.up, 1.0) * k - EXACT)
+        return self.value, lower_limit(low, k, part)[:, None], upper_limit(high, k, part)[:, None]
+
+    def limits(self, level: float, *, certain: bool = False) -> Limits:
         """DeLong's on the logit (Qin and Hotilovac 2008), at least Clopper-Pearson's, within [0, 1].
 
         The variance is at most that of a share of the rarer class (Birnbaum and Klose 1957). The limits of
         such a share hold where few rows are out of order, which the logit's do not.
         """
-        fewest = np.minimum(self.counts.positives.sum(axis=1), self.counts.negatives.sum(axis=1))
+        if certain:
+            return self.certain_limits(level)
+        fewest = self.fewest
         edge = 0.5 / np.maximum(fewest, 1)
         inner = np.clip(self.value, edge, 1 - edge)
         step = self.quantile(level) * self.spread / (inner * (1 - inner))
@@ -182,6 +221,36 @@ def _variance(share: Floats, placed: Floats, mean: Floats) -> Floats:
     return np.asarray((share * (placed - mean[:, None]) ** 2).sum(axis=1))
 
 
+@dataclass(frozen=True, eq=False)
+class CalibrationError(Scored):
+    """Expected calibration error.
+
+    Attributes:
+        moment: mean squared distance of label and score, at most, wherever in its bin the score lies.
+        hidden: how far the bins let the value be from that of the scores themselves.
+    """
+
+    moment: Floats
+    hidden: Floats
+
+    said_certain = Auc.said_certain
+
+    def certain_limits(self, level: float) -> Limits:
+        """Of the mean of label less score, its sign turned in some of the bins (Maurer and Pontil 2009).
+
+        The error is the largest such mean over all choices of signs: its upper limit needs the limit of
+        one choice, the population's own; the lower those of all 2^10.
+        """
+        low = self.value - self.hidden - self._bernstein(level / 2**CALIBRATION_BINS)
+        high = self.value + self.hidden + self._bernstein(level)
+        return self.value, np.maximum(low, 0.0)[:, None], np.minimum(high, 1.0)[:, None]
+
+    def _bernstein(self, level: float) -> Floats:
+        """Empirical Bernstein bound of a mean of values in [-1, 1]."""
+        rest, steps = np.maximum(self.n - 1, 1), np.log(2 / level)
+        return np.asarray(np.sqrt(2 * self.moment * steps / rest) + 14 * steps / (3 * rest))
+
+
 def calibration_error(counted: Counted) -> Scored:
     """Expected calibration error by group: mean over rows of |share of positives - mean score| of their bin.
 
@@ -198,8 +267,9 @@ def calibration_error(counted: Counted) -> Scored:
     bias = HALF_NORMAL * np.sqrt(np.maximum(noise - gaps**2, 0) / n[:, None]).sum(axis=1)
     spread = np.sqrt(np.maximum(noise.sum(axis=1) - value**2, 0) / n)
     hidden = ((h.positives + h.negatives) * h.reach).sum(axis=1) / n + _straddling(h) / n
-    head = _common(counted, h)
-    return Scored("ece", *head, value, h, counted.is_independent, spread, bias + hidden, hidden)
+    far = h.positives * (1 - h.middles + h.reach) ** 2 + h.negatives * (h.middles + h.reach) ** 2
+    moment, head = far.sum(axis=1) / n, (*_common(counted, h), value, h, counted.is_independent)
+    return CalibrationError("ece", *head, spread, bias + hidden, hidden, moment, hidden)
 
 
 def _straddling(h: Histograms) -> Floats:

@@ -108,7 +108,13 @@ class View:
         found = self.detectable(pair)
         shown = "" if found is None else self._shown(found)
         bounds = said_bounds(*sorted((pair.best_case, pair.worst_case)))
-        return f"{words(rate)} of {g}{against}: {bounds}; {shown}{self._rows_needed(pair)}"
+        need = pair.groups.said_need(f"{shown}{self._rows_needed(pair)}", self._level(pair))
+        return f"{words(rate)} of {g}{against}: {bounds}; {need}"
+
+    def _level(self, pair: Pair) -> float:
+        """The level at which a verdict on the pair's side of the limit is shown."""
+        kept = (self.limit.limit - pair.value) * self.scale.sign > 0
+        return self.alpha if kept else self.alpha / self.comparisons
 
     @staticmethod
     def _nobody(pair: Pair) -> str:
@@ -131,9 +137,7 @@ class View:
         value, alone = pair.groups.value, self.scale.alone
         slope, intercept = self.scale.margin(self.limit.limit)
         margin = float(value[pair.g]) - slope * float(value[pair.h]) - intercept
-        kept = (self.limit.limit - pair.value) * self.scale.sign > 0
-        level = self.alpha if kept else self.alpha / self.comparisons
-        allowed = (margin / float(-ndtri(level) + ndtri(POWER))) ** 2
+        allowed = (margin / float(-ndtri(self._level(pair)) + ndtri(POWER))) ** 2
         own = pair.groups.error(pair.g, self.alpha) ** 2
         other = 0.0 if alone else (slope * pair.groups.error(pair.h, self.alpha)) ** 2
         grow, need = self._cheapest(pair, own, other, allowed)

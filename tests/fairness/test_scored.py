@@ -12,7 +12,7 @@ from tasks.fairness import Cube, Verdict, judge
 from tasks.fairness.bounds import lower_limit, upper_limit
 from tasks.fairness.counted import count_groups
 from tasks.fairness.gate import tables_of
-from tasks.fairness.scored import auc
+from tasks.fairness.scored import auc, calibration_error
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.table import METRICS
 from tasks.plan.judgement import TooSmall
@@ -183,18 +183,74 @@ def test_bins_across_a_tenth_widen_the_calibration_error_by_what_they_hide() -> 
     assert found[6].verdict is Verdict.FAIL
 
 
-def test_levels_below_those_simulated_show_nothing_of_scores() -> None:
+SMALL = 0.0004
+
+BELOW: list[tuple[str, float, Verdict, Callable[[np.random.Generator], list[Rows]]]] = [
+    ("auc_minimum", 0.8, Verdict.PASS, lambda r: [binormal(r, 0.9, 1500, 1500)] * 2),
+    ("auc_minimum", 0.97, Verdict.FAIL, lambda r: [binormal(r, 0.9, 1500, 1500)] * 2),
+    ("auc_difference", 0.15, Verdict.PASS, lambda r: [binormal(r, 0.9, 1500, 1500)] * 2),
+    ("auc_difference", 0.05, Verdict.FAIL, lambda r: [binormal(r, p, 1500, 1500) for p in (0.9, 0.7)]),
+    ("abroca", 0.05, Verdict.FAIL, lambda r: [binormal(r, p, 1500, 1500) for p in (0.9, 0.7)]),
+    ("calibration_error_maximum", 0.15, Verdict.PASS, lambda r: [calibrated(r, 0, 1, 9000)] * 2),
+    ("calibration_error_maximum", 0.05, Verdict.FAIL, lambda r: [calibrated(r, 0.19, 1, 9000)] * 2),
+]
+
+
+@pytest.mark.parametrize("case", BELOW)
+def test_below_the_levels_simulated_limits_decide_that_hold_for_any_scores(case: tuple[Any, ...]) -> None:
+    metric, limit, verdict, draw = case
+    assert errors(draw, metric, limit, 3, [SMALL])[SMALL][verdict] == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "said"),
+    [
+        (
+            "calibration_slope_minimum",
+            1.4,
+            "is below 0.0005, where nothing is shown of slope, whatever the rows",
+        ),
+        ("abroca", 0.4, "only a difference of the AUCs shows that it is broken, and nothing that it is kept"),
+        ("auc_minimum", 0.89, "hold for any scores and ask for more: it could be shown to keep"),
+    ],
+)
+def test_where_none_are_known_the_record_says_so(metric: str, limit: float, said: str) -> None:
     rng = np.random.default_rng(4)
-    cube = cube_of([binormal(rng, 0.9, 3000, 3000), binormal(rng, 0.9, 3000, 3000)])
-    for limit in (
-        {"metric": "auc_minimum", "limit": 0.6},
-        {"metric": "auc_minimum", "limit": 0.98},
-        {"metric": "auc_difference", "limit": 0.3},
-        {"metric": "abroca", "limit": 0.4},
-    ):
-        shown, hidden = (judge(cube, [{"attribute": "g", **limit}], alpha)[0] for alpha in (0.05, 0.0004))
-        assert shown.verdict is not Verdict.INCONCLUSIVE
-        assert hidden.verdict is Verdict.INCONCLUSIVE
+    slope = "slope" in metric
+    groups = [calibrated(rng, 0, 1, 30_000) if slope else binormal(rng, 0.9, 3000, 3000) for _ in "ab"]
+    limits = [{"metric": metric, "attribute": "g", "limit": limit}]
+    (shown,), (hidden,) = (judge(cube_of(groups), limits, alpha) for alpha in (0.3, SMALL))
+    assert shown.verdict is not Verdict.INCONCLUSIVE
+    assert hidden.verdict is Verdict.INCONCLUSIVE
+    assert said in hidden.settles
+
+
+def test_many_comparisons_leave_a_break_to_be_shown() -> None:
+    """One judgement of twenty over six groups: each pair has .0025 / 30."""
+    rng = np.random.default_rng(4)
+    cube = cube_of([binormal(rng, p, 800, 800) for p in (0.9, 0.9, 0.9, 0.9, 0.9, 0.65)])
+    limits = [{"metric": "auc_difference", "attribute": "g", "limit": 0.05}]
+    assert judge(cube, limits, 0.0025)[0].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.0025, 1e-5])
+def test_certain_limits_of_an_auc_hold_where_ranks_are_all_right_or_all_wrong(alpha: float) -> None:
+    """Exact: the binomial is the widest that an AUC of so many of the rarer class can be."""
+    for k in range(41):
+        counted = count_groups(ranked(k, 40, 20_000), ("g",), TooSmall(), None)
+        _, low, high = auc(counted).limits(alpha, certain=True)
+        assert binom.cdf(k, 40, 1 - low[0, 0]) <= alpha / np.e * 1.001 or low[0, 0] == 0
+        assert binom.sf(k - 1, 40, 1 - high[0, 0]) <= alpha / np.e * 1.001 or high[0, 0] == 1
+
+
+def test_certain_limits_of_a_calibration_error_hold() -> None:
+    rng, missed, shift = np.random.default_rng(5), 0, 0.1
+    for _ in range(100):
+        counted = count_groups(cube_of([calibrated(rng, shift, 1, 400)] * 2), ("g",), TooSmall(), None)
+        value, low, high = calibration_error(counted).limits(0.05, certain=True)
+        assert low[0, 0] <= value[0] <= high[0, 0]
+        missed += not low[0, 0] <= shift <= high[0, 0]
+    assert missed <= most(100, 0.05)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.0005])
