@@ -57,14 +57,15 @@ def write_large(size: float, folder: Path) -> list[Path]:
     """Rows of some 116 bytes with weights and 200,000 units, as CSV and as Parquet of `size` GB or more."""
     csv, parquet = folder / "large.csv", folder / "large.parquet"
     letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
+    drawn = np.random.default_rng(0).integers(0, len(letters), (PIECE, 80), np.uint8)
+    note = pl.Series(letters[drawn].view("S80").ravel()).cast(pl.String)
     with csv.open("wb") as handle, tempfile.TemporaryDirectory(dir=folder) as parts:
         for i in range(int(size * 1e9 / 105 / PIECE) + 1):
             rng = np.random.default_rng(i)
-            note = letters[rng.integers(0, len(letters), (PIECE, 80), np.uint8)].view("S80").ravel()
             part = table(PIECE, i).with_columns(
                 person=rng.integers(0, UNITS, PIECE),
                 weight=rng.integers(1, 40, PIECE) / 8,
-                note=pl.Series(note).cast(pl.String),
+                note=note,
             )
             part.write_csv(handle, include_header=i == 0)
             part.write_parquet(Path(parts) / f"{i:05}.parquet", compression="uncompressed")

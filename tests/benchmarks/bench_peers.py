@@ -66,7 +66,10 @@ def rows_of(rows: int, groups: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def bootstrap(cube: Cube, replicates: int) -> dict[str, np.ndarray]:
-    """Intervals of each rate by group: resampling n rows and counting them is one multinomial draw."""
+    """Intervals of each rate by group: resampling n rows and counting them is one multinomial draw.
+
+    A rate that is undefined in a replicate leaves its group's interval undefined.
+    """
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(cube.rows, cube.counts.ravel() / cube.rows, replicates)
     groups = cube.counts.shape[0]
@@ -75,7 +78,7 @@ def bootstrap(cube: Cube, replicates: int) -> dict[str, np.ndarray]:
     with np.errstate(invalid="ignore"):
         for name in NAMES:
             rate = RATES[name].numerator(cells) / RATES[name].denominator(cells)
-            found[name] = np.nanquantile(rate.reshape(replicates, groups), [0.025, 0.975], axis=0)
+            found[name] = np.quantile(rate.reshape(replicates, groups), [0.025, 0.975], axis=0)
     return found
 
 
