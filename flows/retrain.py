@@ -22,7 +22,7 @@ from tasks.plan import load_plan, lock
 from tasks.register.client import connect
 from tasks.register.task import register, spend
 from tasks.represent.task import represent
-from tasks.train.task import train
+from tasks.train.task import train, tune
 from tasks.validate.task import validate
 
 
@@ -49,7 +49,9 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         run.require("validation", validate(dataset, wanted, folder))
         earlier = champion_training_part(wanted, dataset, connection, environment)
         sample = run.require("representativeness", represent(dataset, wanted, here, folder, earlier))
-        frozen = run.add_costly("freeze", *train(dataset, sample.raked, wanted, folder, run.checkpoints))
+        tuned = run.add("tuning", tune(dataset, sample.raked, wanted, run.trials, run.file_trial))
+        chosen = wanted.changed(tuned.changes)
+        frozen = run.add_costly("freeze", *train(dataset, sample.raked, chosen, folder, run.checkpoints))
         allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
         verdicts = run.require(

@@ -21,7 +21,7 @@ from flows.outcome import Ending, Outcome
 from flows.turns import turn
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal
-from tasks.evidence.digest import write_atomically
+from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.dossier import C, Dossier, R
 from tasks.evidence.records import Record
 from tasks.plan import Plan
@@ -30,6 +30,8 @@ from tasks.register.client import Connection
 from tasks.register.publish import TIMINGS, publish, publish_timings
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import tag_version
+from tasks.register.trials import log_trial
+from tasks.train.records import Trial
 
 
 class Filed(Record):
@@ -75,6 +77,16 @@ class Run:
     def checkpoints(self) -> Path:
         """Where training may go on after a crash."""
         return self.settings.var / "checkpoints" / self.plan.name
+
+    @property
+    def trials(self) -> Path:
+        """Where a search may go on after a crash: for the same data, judgement, recipe and code."""
+        key = digest_of({name: value for name, value in self.tags.items() if name != "assay.operations"})
+        return self.settings.var / "trials" / self.plan.name / key[:16]
+
+    def file_trial(self, trial: Trial) -> None:
+        """File a finished trial of the search as a nested run."""
+        log_trial(self.connection, self.run_id, trial)
 
     @property
     def filing(self) -> Filing:

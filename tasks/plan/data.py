@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -65,7 +66,7 @@ SOUND = "sound"
 FORM = "form"
 
 
-class Dataset(Member):
+class Dataset(Member, ABC):
     """What every kind of data has.
 
     Validation, representativeness and fairness see the columns alone: those that a table has, or what
@@ -75,9 +76,9 @@ class Dataset(Member):
     sources: Annotated[list[Source], Field(min_length=1)]
     label: Label
 
+    @abstractmethod
     def described(self) -> Mapping[str, Column]:
         """The columns that every sample is described by, the label's not among them."""
-        raise NotImplementedError
 
     @property
     def payload(self) -> str | None:

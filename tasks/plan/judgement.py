@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.plan.base import Member, crossing
 from tasks.plan.data import Data
 from tasks.plan.metrics import METRICS, Metric
-from tasks.plan.source import Sha256
+from tasks.plan.source import Sha256, Source
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+SetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+TEST = "test"
+"""The set of rows that every plan has; audit sets have names of their own."""
 
 
 class TestSet(Member):
@@ -201,6 +205,37 @@ class Tolerance(Member):
     prediction_disagreement: Share = 0.02
 
 
+class AuditSet(Member):
+    """Further rows with labels, on which the frozen model is judged beside its test part.
+
+    It answers them in the words of the plan's label; `answers` says what that means in the set's own.
+    """
+
+    data: Data = Field(description="of the plan's kind; all its sources are judged on, none is learned from")
+    answers: dict[str, str] = Field(
+        default_factory=dict,
+        description="class of the plan's label -> class of this set's; left out where both are called alike",
+    )
+    where: dict[str, Annotated[list[str], Field(min_length=1)]] = Field(
+        default_factory=dict, description="only rows with these values of a column are judged on"
+    )
+    protected: dict[Name, Protected] = Field(default_factory=dict)
+    unit: str | None = Field(None, description="column naming the sampling unit; rows when absent")
+    minimum_rows: Annotated[int, Field(ge=1)] = 1
+    limits: Annotated[list[Limit], Field(min_length=1)]
+
+    def means(self, classes: Sequence[str]) -> list[str]:
+        """What each class of the plan's label means in this set."""
+        return [self.answers.get(name, name) for name in classes]
+
+    @field_validator("data")
+    @classmethod
+    def _teaches_nothing(cls, data: Data) -> Data:
+        if any(source.part == "train" for source in data.sources):
+            raise ValueError("an audit set has no training part: leave `part` out of its sources")
+        return data
+
+
 class Judgement(Member):
     """What the data must be, what is measured and what must hold."""
 
@@ -213,8 +248,37 @@ class Judgement(Member):
     drift: Drift = Drift()
     proxies: Proxies = Proxies()
     limits: Annotated[list[Limit], Field(min_length=1)]
+    audits: dict[SetName, AuditSet] = Field(
+        default_factory=dict, description="further sets of labelled rows that the model is judged on"
+    )
     performance: Annotated[list[Performance], Field(min_length=1)]
     champion: Champion = Champion()
     alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
     too_small: TooSmall = TooSmall()
     replay: Tolerance = Tolerance()
+
+    @field_validator("audits")
+    @classmethod
+    def _named_apart(cls, audits: dict[str, AuditSet]) -> dict[str, AuditSet]:
+        if taken := sorted({"train", TEST} & set(audits)):
+            raise ValueError(f"{', '.join(taken)}: a part of the plan's own data is called so")
+        return audits
+
+    @property
+    def sources(self) -> list[Source]:
+        """Every file that is fetched and pinned, each once: the plan's own and those of the audit sets."""
+        listed = [self.data, *(audit.data for audit in self.audits.values())]
+        return list({source.name: source for data in listed for source in data.sources}.values())
+
+    @property
+    def sets(self) -> dict[str, Judgement]:
+        """The judgement of each set of rows: `test` by this one, an audit set by its own limits."""
+        return {TEST: self, **{name: self._of(audit) for name, audit in self.audits.items()}}
+
+    def _of(self, audit: AuditSet) -> Judgement:
+        """What a set leaves unsaid, alpha and the policy for small groups among it, is the plan's."""
+        own = {name: getattr(audit, name) for name in ("data", "protected", "unit", "limits")}
+        least = self.expectations.model_copy(update={"minimum_rows": {TEST: audit.minimum_rows}})
+        chosen = TestSet(where=audit.where, max_judgements=self.test_set.max_judgements)
+        other: dict[str, Any] = {"expectations": least, "test_set": chosen, "population": None, "audits": {}}
+        return self.model_copy(update={**own, **other})

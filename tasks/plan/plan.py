@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tasks.evidence.digest import ordered_json
-from tasks.plan.base import Member, crossing
+from tasks.plan.audits import audit_problems
+from tasks.plan.base import Member
 from tasks.plan.features import TabularFeatures
 from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
+from tasks.plan.names import absent_attributes, absent_columns, column_problems, limit_problems
 from tasks.plan.operations import Operations
 from tasks.plan.recipe import Recipe
 
@@ -46,49 +49,74 @@ class Plan(Member):
         dumped = {block: ordered_json(getattr(self, block).model_dump(mode="json")) for block in blocks}
         return {block: hashlib.sha256(content).hexdigest() for block, content in dumped.items()}
 
+    def changed(self, settings: Mapping[str, Any]) -> Plan:
+        """The plan with other settings of its recipe; without any it is the same.
+
+        Args:
+            settings: key below ``recipe`` (``training.optimizer.rate``) -> value; a number in a key is a
+                position in a list.
+
+        Raises:
+            pydantic.ValidationError: for a value that the key does not take.
+            KeyError: for a key that the recipe does not have.
+        """
+        document = self.model_dump(mode="json")
+        for key, value in settings.items():
+            *above, last = ["recipe", *key.split(".")]
+            place: Any = document
+            for step in above:
+                place = place[int(step) if isinstance(place, list) else step]
+            if last not in place and not isinstance(place, list):
+                raise KeyError(key)
+            place[int(last) if isinstance(place, list) else last] = value
+        return Plan.model_validate(document) if settings else self
+
     @model_validator(mode="after")
     def _blocks_fit(self) -> Plan:
         problems = [
             *self._unknown_columns(),
             *self._unknown_attributes(),
             *self._parts(),
+            *audit_problems(self.judgement, self._excluded),
             *label_problems(self.judgement, self.recipe),
             *recipe_problems(self.judgement.data.kind, self.recipe),
+            *self._unsearchable(),
         ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
-    def _unknown_columns(self) -> list[str]:
-        columns = self.judgement.data.described()
-        wanted = {f"judgement.protected.{k}.column": v.column for k, v in self.judgement.protected.items()}
-        if self.judgement.unit is not None:
-            wanted["judgement.unit"] = self.judgement.unit
-        features = self.recipe.features
-        if isinstance(features, TabularFeatures):
-            wanted |= {f"recipe.features.exclude[{i}]": c for i, c in enumerate(features.exclude)}
-        wanted |= {f"judgement.test_set.where.{c}": c for c in self.judgement.test_set.where}
-        made = "" if self.judgement.data.payload is None else f" (there are: {', '.join(columns)})"
-        problems = [
-            f"{path}: no column {column!r} under judgement.data.columns{made}"
-            for path, column in wanted.items()
-            if column not in columns
-        ]
-        for name, protected in self.judgement.protected.items():
-            column = columns.get(protected.column)
-            if column is not None and (column.type == "category") != (protected.bins is None):
-                need = "takes no `bins`" if column.type == "category" else "needs `bins`"
-                problems.append(
-                    f"judgement.protected.{name}: column {protected.column!r} is {column.type}: it {need}"
-                )
+    def _unsearchable(self) -> list[str]:
+        """Keys that the recipe does not have, and values that they do not take, at either end of a range."""
+        problems = []
+        searched = self.recipe.tuning.search if self.recipe.tuning is not None else {}
+        # Without the search itself, or its own values would be looked at again and again.
+        plain = self.model_copy(update={"recipe": self.recipe.model_copy(update={"tuning": None})})
+        for key, setting in searched.items():
+            for value in setting.ends():
+                try:
+                    plain.changed({key: value})
+                except (KeyError, IndexError, TypeError):
+                    problems.append(f"recipe.tuning.search: the recipe has no key {key!r}")
+                    break
+                except ValidationError as error:
+                    told = error.errors()[0]["msg"]
+                    problems.append(f"recipe.tuning.search.{key}: {value!r} does not fit: {told}")
         return problems
+
+    def _unknown_columns(self) -> list[str]:
+        excluded = {f"recipe.features.exclude[{i}]": name for i, name in enumerate(self._excluded)}
+        return [*column_problems(self.judgement), *absent_columns(self.judgement, excluded)]
+
+    @property
+    def _excluded(self) -> list[str]:
+        """Columns that the model never sees."""
+        features = self.recipe.features
+        return features.exclude if isinstance(features, TabularFeatures) else []
 
     def _unknown_attributes(self) -> list[str]:
         judgement = self.judgement
         wanted = {
-            f"judgement.limits[{i}].attribute": limit.attribute for i, limit in enumerate(judgement.limits)
-        }
-        wanted |= {
             f"recipe.mitigation[{i}].attribute": m.attribute for i, m in enumerate(self.recipe.mitigation)
         }
         if judgement.population is not None:
@@ -97,13 +125,7 @@ class Plan(Member):
             if judgement.population.raking is not None:
                 margins = judgement.population.raking.margins
                 wanted |= {f"judgement.population.raking.margins[{i}]": a for i, a in enumerate(margins)}
-        known = ", ".join(judgement.protected) or "none"
-        return [
-            f"{path}: {part!r} is no protected attribute (there are: {known})"
-            for path, attribute in wanted.items()
-            for part in crossing(attribute)
-            if part not in judgement.protected and not (part == "label" and ".limits[" in path)
-        ]
+        return [*limit_problems(judgement), *absent_attributes(judgement, wanted)]
 
     def _parts(self) -> list[str]:
         parts = {source.part for source in self.judgement.data.sources}

@@ -10,6 +10,7 @@ from tasks.plan.base import Member
 from tasks.plan.features import Features
 from tasks.plan.model import Model
 from tasks.plan.training import Training
+from tasks.plan.tuning import Tuning
 
 
 class Split(Member):
@@ -39,3 +40,4 @@ class Recipe(Member):
     mitigation: list[Reweighing] = Field(default_factory=list)
     model: Model
     training: Training = Training()
+    tuning: Tuning | None = None

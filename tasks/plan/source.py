@@ -21,6 +21,11 @@ class Source(Member):
     part: Literal["train", "test", "all"] = Field(
         "all", description="which part its rows are; `all` when the plan divides the data itself"
     )
+    members: str | None = Field(
+        None,
+        description="of a source named `*.tar`: regular expression; of the archive that an origin has, the "
+        "files in whose path it is found are kept, named by what it found",
+    )
     origins: Annotated[
         list[str],
         Field(
@@ -36,6 +41,14 @@ class Source(Member):
         if PurePosixPath(name).name != name:
             raise ValueError(f"a plain file name is expected, without a folder: {name!r}")
         return name
+
+    @model_validator(mode="after")
+    def _members_of_a_tar(self) -> Source:
+        if self.members is not None:
+            if not self.name.endswith(".tar"):
+                raise ValueError(f"`members` is for a source whose name ends in .tar, found {self.name!r}")
+            _compiled(self.members)
+        return self
 
     @field_validator("origins")
     @classmethod
@@ -65,9 +78,17 @@ class Column(Member):
     personal: bool = Field(default=False, description="values are never shown in reports or logs")
     unique: bool = False
     looked_up: LookedUp | None = Field(None, description="made from another column")
+    spellings: dict[str, str] = Field(
+        default_factory=dict,
+        description="for categories: other spellings in the source (codes, say), each with its value",
+    )
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Column:
+        if self.type != "category" and self.spellings:
+            raise ValueError("`spellings` is for categories")
+        if self.values is not None and (strange := sorted(set(self.spellings.values()) - set(self.values))):
+            raise ValueError(f"spellings lead to {strange}, which are none of {self.values}")
         if self.type == "category" and (self.minimum is not None or self.maximum is not None):
             raise ValueError("`minimum` and `maximum` are for numbers; a category has `values`")
         if self.type != "category" and self.values is not None:
@@ -80,6 +101,9 @@ class CsvFormat(Member):
 
     type: Literal["csv"] = "csv"
     header: bool = True
+    names: list[str] | None = Field(
+        None, description="of the columns of a file without a header, where the label's is not the last"
+    )
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     comment: str | None = Field(None, description="lines that start with this are left out")
     null_values: list[str] = Field(default_factory=list, description="spellings of a missing value")
@@ -115,8 +139,13 @@ class FilesFormat(Member):
     @field_validator("pattern")
     @classmethod
     def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"a regular expression is expected: {error}") from error
-        return pattern
+        return _compiled(pattern)
+
+
+def _compiled(pattern: str) -> str:
+    """The pattern, which can be compiled."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"a regular expression is expected: {error}") from error
+    return pattern

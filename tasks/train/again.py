@@ -21,7 +21,9 @@ def main(dossier: Path, dataset_json: Path, folder: Path) -> None:
     dataset = Dataset.model_validate_json(dataset_json.read_bytes())
     raked = body_of(read_chain(dossier), "representativeness")["raked"]
     weights = None if raked is None else Raked.model_validate(raked)
-    trained = train_part(dataset, weights, read_locked(dossier), folder, folder / "checkpoints")
+    changes = body_of(read_chain(dossier), "tuning")["changes"]
+    plan = read_locked(dossier).changed(changes)
+    trained = train_part(dataset, weights, plan, folder, folder / "checkpoints")
     write_atomically(folder / "trained.json", trained.model_dump_json().encode())
 
 

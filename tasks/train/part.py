@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from tasks.evidence.records import Dataset
 from tasks.ingest.described import describe
@@ -14,6 +19,14 @@ from tasks.represent.records import Raked
 from tasks.train.loop import Callback
 from tasks.train.records import Trained
 from tasks.train.train import train
+
+
+class Rows(NamedTuple):
+    """The training part: typed rows, what describes them, and raking weights (None: all 1)."""
+
+    frame: pl.DataFrame
+    described: pl.DataFrame
+    weights: npt.NDArray[np.float64] | None
 
 
 def train_part(
@@ -34,7 +47,11 @@ def train_part(
         checkpoints: where training may go on after a crash.
         callbacks: called after each epoch.
     """
+    return train(*training_rows(dataset, raked, plan), plan, folder / "model", checkpoints, callbacks)
+
+
+def training_rows(dataset: Dataset, raked: Raked | None, plan: Plan) -> Rows:
+    """The training part: typed rows, what describes them, and their raking weights."""
     frame = read_part(dataset, "train", plan.judgement)
     described = describe(frame, plan.judgement)
-    weights = None if raked is None else weights_for(described, raked)
-    return train(frame, described, weights, plan, folder / "model", checkpoints, callbacks)
+    return Rows(frame, described, None if raked is None else weights_for(described, raked))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import Field
+
 from tasks.evidence.records import FileRef, Record
 
 
@@ -55,3 +59,49 @@ class Trained(Record):
     set_aside_rows: int = 0
     resumed_from: int | None = None
     refused_checkpoints: tuple[str, ...] = ()
+
+
+class Trial(Record):
+    """One trial of a search, measured on validation rows.
+
+    Attributes:
+        number: from 0.
+        settings: key below ``recipe`` -> value.
+        performance: the metric searched for; None where training was refused.
+        gaps: limit in words -> the gate's metric, None where undefined.
+        excess: by how much the worst gap lies beyond its limit less the headroom; at most 0 is within.
+        epochs: trained.
+        because: why training was refused, else empty.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    performance: float | None = None
+    gaps: dict[str, float | None] = Field(default_factory=dict)
+    excess: float | None = None
+    epochs: int = 0
+    because: str = ""
+
+
+class Tuned(Record):
+    """What a search found; empty where the plan asks for none.
+
+    Attributes:
+        aim: the plan's.
+        metric: the performance searched for.
+        headroom: the plan's.
+        trials: in order.
+        front: numbers of the trials that no other beats in performance and in the worst gap.
+        chosen: number of the trial whose settings train the model.
+        changes: those settings.
+        because: why this one.
+    """
+
+    aim: str = ""
+    metric: str = ""
+    headroom: float = 0.0
+    trials: tuple[Trial, ...] = ()
+    front: tuple[int, ...] = ()
+    chosen: int | None = None
+    changes: dict[str, Any] = Field(default_factory=dict)
+    because: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +12,27 @@ from prefect.cache_policies import NO_CACHE
 from tasks.evidence.records import Dataset
 from tasks.plan import Plan
 from tasks.represent.records import Raked
-from tasks.train.records import Trained
+from tasks.train.records import Trained, Trial, Tuned
+
+
+@task(name="tune", cache_policy=NO_CACHE)
+def tune(
+    dataset: Dataset, raked: Raked | None, plan: Plan, folder: Path, on_trial: Callable[[Trial], None]
+) -> Tuned:
+    """Search the plan's recipe, if it asks for that; see :func:`tasks.train.tuning.tune`."""
+    if plan.recipe.tuning is None:
+        return Tuned()
+    from tasks.train.part import training_rows  # noqa: PLC0415
+    from tasks.train.progress import trials_bar  # noqa: PLC0415
+    from tasks.train.tuning import tune as search  # noqa: PLC0415
+
+    with trials_bar(plan.recipe.tuning.trials) as progress:
+
+        def told(trial: Trial) -> None:
+            progress(trial)
+            on_trial(trial)
+
+        return search(training_rows(dataset, raked, plan), plan, folder, told)
 
 
 @task(name="train", cache_policy=NO_CACHE)

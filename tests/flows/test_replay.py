@@ -140,7 +140,7 @@ def remove_predictions(folder: Path) -> None:
 
 
 def change_record(folder: Path) -> None:
-    edit(folder / "records" / "08-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
+    edit(folder / "records" / "09-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
 
 
 def remove_record(folder: Path) -> None:
@@ -148,21 +148,21 @@ def remove_record(folder: Path) -> None:
 
 
 def add_record(folder: Path) -> None:
-    shutil.copy(folder / "records" / "11-ending.json", folder / "records" / "12-ending.json")
+    shutil.copy(folder / "records" / "12-ending.json", folder / "records" / "13-ending.json")
 
 
 TAMPERED = {
     "prediction": (change_prediction, ["predictions.csv", "predictions: row 5: "]),
     "count": (change_count, ["cube.json", "cube: cell Female x White x 25-34, true <=50K, predicted >50K: "]),
     "limit": (change_limit, ["plan.json", "plan: judgement has digest "]),
-    "weight": (change_weight, ["model/weights.safetensors: record 05-freeze.json names SHA-256"]),
+    "weight": (change_weight, ["model/weights.safetensors: record 06-freeze.json names SHA-256"]),
     "decision rule": (
         change_rule,
-        ["model/model.json: record 05-freeze.json names SHA-256", "predictions: row "],
+        ["model/model.json: record 06-freeze.json names SHA-256", "predictions: row "],
     ),
     "removed predictions": (
         remove_predictions,
-        ["predictions.csv: named by record 07-opening.json and missing"],
+        ["predictions.csv: named by record 08-opening.json and missing"],
     ),
     "record": (change_record, ["09-loosened.json: it names ", "record 08 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),

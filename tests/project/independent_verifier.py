@@ -49,9 +49,10 @@ VOUCHED = {
     "freeze": {"model/weights.safetensors", "model/model.json"},
     "opening": {"predictions.csv", "cube.json"},
 }
-ORDER = ["plan", "environment", "data", "validation", "representativeness", "freeze", "spending", "opening"]
-ORDER += ["verdicts", "loosened", "registration", "ending"]
+ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
+ORDER += ["freeze", "spending", "opening", "verdicts", "loosened", "registration", "ending"]
 EQUAL = 1e-9  # two computations of one float
+MARGIN = 1e-6  # shares of raked weights
 TIE = 1e-7  # outcomes this near the observed statistic count as ties
 
 
@@ -259,6 +260,19 @@ def read_cube(raw: dict[str, Any], checks: Checks) -> Cube:
     positive = raw["labels"].index(raw["positive"]) if raw["positive"] else None  # each against the rest
     simple = raw["weights"] is None and raw["units"] is None
     return Cube(names, levels, raw["labels"], positive, counts, simple)
+
+
+def check_margins(raw: dict[str, Any], cube: Cube, checks: Checks) -> None:
+    """Raked weights have the margins that they are said to be raked to."""
+    for margin in raw.get("margins", []):
+        axes = [cube.names.index(name) for name in re.split(r"\s+x\s+", margin["attribute"].strip())]
+        weights = np.array(raw["weights"], float).sum(axis=(-2, -1))
+        sums: dict[str, float] = dict.fromkeys(margin["shares"], 0.0)
+        for place in np.ndindex(weights.shape):
+            level = " x ".join(cube.levels[axis][place[axis]] for axis in axes)
+            sums[level] = sums.get(level, 0.0) + float(weights[place]) / float(weights.sum())
+        far = [level for level in sums if abs(sums[level] - margin["shares"].get(level, 0.0)) > MARGIN]
+        checks.none(f"cube: weights have the margin {margin['attribute']}", far)
 
 
 def check_predictions(text: str, cube: Cube, raw: dict[str, Any], checks: Checks) -> None:
@@ -695,6 +709,7 @@ def verify(folder: Path, checks: Checks) -> list[str]:
     if "opening" in bodies:
         raw = read_json((folder / "cube.json").read_bytes(), "cube.json")
         cube = read_cube(raw, checks)
+        check_margins(raw, cube, checks)
         check_predictions((folder / "predictions.csv").read_text(encoding="utf-8"), cube, raw, checks)
         check_opening(bodies["opening"], cube, checks)
         if "verdicts" in bodies:
