@@ -227,10 +227,8 @@ def test_where_none_are_known_the_record_says_so(metric: str, limit: float, said
 
 def test_many_comparisons_leave_a_break_to_be_shown() -> None:
     """One judgement of twenty over six groups: each pair has .0025 / 30."""
-    rng = np.random.default_rng(4)
-    cube = cube_of([binormal(rng, p, 800, 800) for p in (0.9, 0.9, 0.9, 0.9, 0.9, 0.65)])
-    limits = [{"metric": "auc_difference", "attribute": "g", "limit": 0.05}]
-    assert judge(cube, limits, 0.0025)[0].verdict is Verdict.FAIL
+    draw: Callable[..., Any] = lambda r: [binormal(r, p, 800, 800) for p in [0.9] * 5 + [0.65]]  # noqa: E731
+    assert errors(draw, "auc_difference", 0.05, 1, [0.0025])[0.0025][Verdict.FAIL] == 1
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.0025, 1e-5])

@@ -280,6 +280,20 @@ def test_the_true_classes_may_be_the_groups(tmp_path: Path, capsys: pytest.Captu
     agreed(tmp_path / "run", verdicts, capsys)
 
 
+def test_it_holds_raked_weights_to_their_margins(capsys: pytest.CaptureFixture[str]) -> None:
+    y = np.arange(200) % 2
+    plain = Cube.from_arrays(y, y, {"a": np.repeat(["F", "M"], 100), "b": np.tile(["u", "v"], 100)})
+    cells = {"u x F": 0.35, "v x F": 0.35, "u x M": 0.1, "v x M": 0.2}
+    value = json.loads(plain.raked({"a": {"F": 0.7, "M": 0.3}, "b x a": cells}).to_json())
+    program = sys.modules["independent_verifier"]
+    for moved, found in ((0.0, 0), (0.01, 1)):
+        value["margins"][1]["shares"]["u x F"] += moved
+        checks = program.Checks()
+        program.check_margins(value, program.read_cube(value, checks), checks)
+        assert len(checks.differences) == found
+    assert "cube: weights have the margin b x a: ['u x F']" in capsys.readouterr().out
+
+
 def test_what_it_does_not_recompute_it_says_and_still_holds_to_its_bounds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
