@@ -12,15 +12,17 @@ import polars as pl
 from tasks.errors import EvidenceError
 from tasks.evaluate.performance import accuracy, auc, macro_f1
 from tasks.evaluate.predictions import check_predictions, write_predictions
-from tasks.evaluate.records import CUBE, PREDICTIONS, Estimate, Evaluated
+from tasks.evaluate.records import CUBE, PREDICTIONS, Estimate, Evaluated, file_of
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import FileRef
 from tasks.fairness.cube import Cube
 from tasks.plan.data import Classes
-from tasks.plan.judgement import Judgement
+from tasks.plan.judgement import TEST, Judgement
 
 TENTHS = tuple(i / 10 for i in range(1, 10))
 """Edges of the bins in which calibration is compared."""
+HUNDREDTHS = tuple(i / 100 for i in range(1, 100))
+"""Edges of an audit set's score bins: no validation rows have its classes, so no quantiles could be taken."""
 
 
 def evaluate(
@@ -29,6 +31,7 @@ def evaluate(
     judgement: Judgement,
     score_edges: Sequence[float],
     folder: Path,
+    on: str = TEST,
 ) -> Evaluated:
     """File predictions.csv and cube.json in the dossier, and estimate the performance.
 
@@ -39,20 +42,22 @@ def evaluate(
         judgement: names the classes and the protected attributes, all of which are axes of the cube.
         score_edges: inner edges of the score's bins, fixed on validation rows.
         folder: the dossier's folder.
+        on: the set of rows; files of an audit set bear its name, and the judgement is its own.
 
     Raises:
         EvidenceError: where predictions and rows do not agree.
-        Refusal: for a test part with one class.
+        Refusal: for rows of one class.
     """
-    typed = check_predictions(predictions, PREDICTIONS)
+    told, counts = (folder / file_of(file, on) for file in (PREDICTIONS, CUBE))
+    typed = check_predictions(predictions, told.name)
     cube = count_predictions(typed, described, judgement, score_edges)
     performance = estimate(typed, described["label"], judgement)
-    write_predictions(typed, folder / PREDICTIONS)
-    write_atomically(folder / CUBE, cube.to_json())
+    write_predictions(typed, told)
+    write_atomically(counts, cube.to_json())
     return Evaluated(
         rows=len(typed),
-        predictions=FileRef.of(folder / PREDICTIONS, folder),
-        cube=FileRef.of(folder / CUBE, folder),
+        predictions=FileRef.of(told, folder),
+        cube=FileRef.of(counts, folder),
         performance=performance,
     )
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from tasks.evidence.records import FileRef, Record
+from tasks.plan.judgement import TEST
 
 PREDICTIONS = "predictions.csv"
 CUBE = "cube.json"
 TRAINING_CUBE = "training_cube.json"
+
+
+def file_of(file: str, on: str) -> str:
+    """What a file of the test part is called for a set of rows: ``cube.json``, ``cube-NAME.json``."""
+    stem, _, ending = file.partition(".")
+    return file if on == TEST else f"{stem}-{on}.{ending}"
 
 
 class Estimate(Record):
@@ -22,19 +31,29 @@ class Estimate(Record):
 
 
 class Evaluated(Record):
-    """The test part, opened once.
+    """A set of rows, opened once.
 
     Attributes:
-        rows: rows of the test part.
+        rows: how many there are.
         predictions: predictions.csv (row_id,row_digest,score,prediction), in the dossier.
         cube: cube.json, in the dossier.
-        performance: accuracy and auc.
+        performance: accuracy, macro_f1, and auc where there are two classes.
     """
 
     rows: int
     predictions: FileRef
     cube: FileRef
     performance: tuple[Estimate, ...]
+
+
+class Opened(Evaluated):
+    """The test part, opened once, and the audit sets with it.
+
+    Attributes:
+        audits: by name.
+    """
+
+    audits: dict[str, Evaluated] = Field(default_factory=dict)
 
 
 class Paired(Record):

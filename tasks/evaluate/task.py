@@ -8,29 +8,28 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.evaluate.records import Evaluated
+from tasks.evaluate.records import Opened
 from tasks.evidence.records import Dataset
 from tasks.plan import Plan
 
 
 @task(name="open the test part", cache_policy=NO_CACHE)
-def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Evaluated, dict[str, float]]:
-    """Predict the test part with the model frozen in the dossier; file predictions and cube beside it.
+def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Opened, dict[str, float]]:
+    """Predict the test part and the audit sets with the model frozen in the dossier; file what it said.
 
     Returns:
         The record, and what predicting cost (no evidence).
     """
     # torch, scipy and polars: only a run that comes this far pays for their import.
-    from tasks.evaluate.evaluate import evaluate  # noqa: PLC0415
+    from tasks.evaluate.opening import open_sets  # noqa: PLC0415
     from tasks.evaluate.predict import predict_part  # noqa: PLC0415
-    from tasks.ingest.described import describe  # noqa: PLC0415
     from tasks.ingest.parts import read_part  # noqa: PLC0415
     from tasks.model.predictor import Predictor  # noqa: PLC0415
 
-    frame = read_part(dataset, "test", plan.judgement)
-    predictor = Predictor.load(folder / "model")
-    described = describe(frame, plan.judgement)
+    judgement, predictor = plan.judgement, Predictor.load(folder / "model")
+    frames = {on: read_part(dataset, on, own) for on, own in judgement.sets.items()}
     begun = time.perf_counter()
-    predictions = predict_part(predictor, frame, plan.judgement)
-    cost = {"microseconds per predicted row": 1e6 * (time.perf_counter() - begun) / len(frame)}
-    return evaluate(predictions, described, plan.judgement, predictor.rule.score_edges, folder), cost
+    predictions = {on: predict_part(predictor, frame, judgement, on) for on, frame in frames.items()}
+    seconds, rows = time.perf_counter() - begun, sum(map(len, frames.values()))
+    cost = {"microseconds per predicted row": 1e6 * seconds / rows}
+    return open_sets(frames, predictions, judgement, predictor, folder), cost

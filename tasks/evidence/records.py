@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.evidence.digest import digest_file
 
@@ -50,7 +50,8 @@ class Dataset(Record):
         sources: the raw files as pinned.
         train: rows that the model may learn from (validation rows included).
         test: rows that it is judged on.
-        digest: SHA-256 over the sorted (name, sha256) of the sources and of both parts.
+        digest: SHA-256 over the sorted (name, sha256) of the sources and of all parts.
+        audits: rows of the plan's audit sets, by name.
     """
 
     name: str
@@ -58,3 +59,15 @@ class Dataset(Record):
     train: Part
     test: Part
     digest: str
+    audits: dict[str, Part] = Field(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """Every part by name: `train`, `test`, and the audit sets."""
+        return {"train": self.train, "test": self.test, **self.audits}
+
+    @property
+    def rows(self) -> str:
+        """Rows of each part in words."""
+        audits = "".join(f", {part.rows:,} of {name}" for name, part in self.audits.items())
+        return f"{self.train.rows:,} training and {self.test.rows:,} test rows{audits}"

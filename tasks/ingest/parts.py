@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -22,9 +23,8 @@ from tasks.plan.data import Data
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 
-PartName = Literal["train", "test"]
 Side = Literal["train", "test", "all"]
-PART_NAMES: tuple[PartName, ...] = ("train", "test")
+PART_NAMES = ("train", "test")
 
 
 class Pinned(Record):
@@ -41,11 +41,11 @@ class Entry(Pinned):
 
 
 class Manifest(Record):
-    """What ``data/NAME/manifest.json`` says: every source and both prepared parts."""
+    """What ``data/NAME/manifest.json`` says: every source and every prepared part, audit sets included."""
 
     version: Literal[2] = 2
     sources: dict[str, Pinned]
-    parts: dict[PartName, Entry]
+    parts: dict[str, Entry]
 
 
 def prepare(plan: Plan, folder: Path) -> Manifest:
@@ -65,14 +65,14 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
     _refuse_empty_sources(plan, folder)
     frames = read_sources(folder / "raw", plan.judgement.data)
     shutil.rmtree(folder / "prepared", ignore_errors=True)
-    entries: dict[PartName, Entry] = {}
-    for name, frame in _divide(plan.judgement, frames).items():
-        path = folder / "prepared" / f"{name}.parquet"
+    entries: dict[str, Entry] = {}
+    for name, frame in [*_divide(plan.judgement, frames).items(), *_audit_sets(plan, folder)]:
+        path = _prepared(folder, name)
         content = io.BytesIO()
         frame.with_columns(pl.Series(ROW_ID, range(frame.height), pl.UInt32)).write_parquet(content)
         write_atomically(path, content.getvalue())
         entries[name] = _entry(path, frame.height)
-    raw = [folder / "raw" / source.name for source in plan.judgement.data.sources]
+    raw = [folder / "raw" / source.name for source in plan.judgement.sources]
     sources = {path.name: Pinned(sha256=digest_file(path), bytes=path.stat().st_size) for path in raw}
     manifest = Manifest(sources=sources, parts=entries)
     text = json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n"
@@ -90,37 +90,54 @@ def dataset_of(plan: Plan, folder: Path) -> Dataset:
     """
     manifest = _read_manifest(folder / "manifest.json")
     problems = _altered_sources(plan, folder)
-    for name in PART_NAMES:
-        path, expected = folder / "prepared" / f"{name}.parquet", manifest.parts[name].sha256
+    names = [*PART_NAMES, *plan.judgement.audits]
+    if lacking := [name for name in names if name not in manifest.parts]:
+        raise SourceAltered(f"{folder / 'manifest.json'}: no part {', '.join(lacking)}")
+    for name in names:
+        path, expected = _prepared(folder, name), manifest.parts[name].sha256
         problems += _difference(path, expected, digest_file(path) if path.is_file() else None)
     if problems:
         raise SourceAltered("\n".join(problems))
-    sources = tuple(_reference(folder / "raw" / source.name) for source in plan.judgement.data.sources)
-    train, test = (
-        Part(file=_reference(folder / "prepared" / f"{name}.parquet"), rows=manifest.parts[name].rows)
-        for name in PART_NAMES
-    )
+    sources = tuple(_reference(folder / "raw" / source.name) for source in plan.judgement.sources)
+    parts = {
+        name: Part(file=_reference(_prepared(folder, name)), rows=manifest.parts[name].rows) for name in names
+    }
     named = [[f"raw/{Path(file.path).name}", file.sha256] for file in sources]
-    named += [[f"prepared/{Path(part.file.path).name}", part.file.sha256] for part in (train, test)]
-    digest = digest_of(sorted(named))
-    return Dataset(name=plan.name, sources=sources, train=train, test=test, digest=digest)
+    named += [[f"prepared/{Path(part.file.path).name}", part.file.sha256] for part in parts.values()]
+    return Dataset(
+        name=plan.name,
+        sources=sources,
+        train=parts.pop("train"),
+        test=parts.pop("test"),
+        digest=digest_of(sorted(named)),
+        audits=parts,
+    )
 
 
-def read_raw_part(dataset: Dataset, part: PartName) -> pl.DataFrame:
+def read_raw_part(dataset: Dataset, part: str) -> pl.DataFrame:
     """Read a prepared part as it was found, after checking its bytes; this is what validation judges.
+
+    Args:
+        dataset: the pinned version.
+        part: "train", "test" or the name of an audit set.
 
     Raises:
         SourceAltered: if the file's SHA-256 is not the one in ``dataset``.
     """
-    file = getattr(dataset, part).file
+    file = dataset.parts[part].file
     path = Path(file.path)
     if problems := _difference(path, file.sha256, digest_file(path) if path.is_file() else None):
         raise SourceAltered("\n".join(problems))
     return pl.read_parquet(path)
 
 
-def read_part(dataset: Dataset, part: PartName, judgement: Judgement) -> pl.DataFrame:
+def read_part(dataset: Dataset, part: str, judgement: Judgement) -> pl.DataFrame:
     """Read a prepared part in the plan's types, after checking its bytes.
+
+    Args:
+        dataset: the pinned version.
+        part: "train", "test" or the name of an audit set.
+        judgement: of the part; an audit set has its own among ``judgement.sets``.
 
     Returns:
         One row for each sample: the source's columns as Int64, Float64 or String (missing:
@@ -138,16 +155,55 @@ def read_sources(folder: Path, data: Data) -> dict[Side, pl.DataFrame]:
     Raises:
         Refusal: for a file that can't be read as its format, or a column with a reserved name.
     """
-    found: dict[Side, pl.DataFrame] = {}
-    for part in sorted({source.part for source in data.sources}):
-        paths = [folder / source.name for source in data.sources if source.part == part]
-        frame = kind_of(data).read(paths, data)
-        if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
-            names = ", ".join(path.name for path in paths)
-            raise Refusal(f"{names}: column {', '.join(taken)} has a reserved name; rename it in the source")
-        frame = frame.with_columns(_looked_up(frame, data))
-        found[part] = frame.with_columns(pl.Series(ROW_DIGEST, row_digests(frame, data), pl.String))
-    return found
+    parts = sorted({source.part for source in data.sources})
+    return {
+        part: _read([folder / source.name for source in data.sources if source.part == part], data)
+        for part in parts
+    }
+
+
+def read_audit_set(folder: Path, judgement: Judgement) -> pl.DataFrame:
+    """The rows of an audit set that its plan judges on, from the raw files in ``folder``, named likewise.
+
+    Args:
+        folder: holds the raw files.
+        judgement: the set's own.
+
+    Raises:
+        Refusal: as :func:`read_sources`; and where no row has the values that the plan wants.
+    """
+    frame = _read([folder / source.name for source in judgement.data.sources], judgement.data)
+    if not judgement.test_set.where:
+        return frame
+    chosen = frame.filter(tested_rows(frame, judgement))
+    if chosen.is_empty():
+        wanted = ", ".join(judgement.test_set.where)
+        raise Refusal(f"none of {frame.height} rows has one of the values that the plan wants of {wanted}")
+    return chosen
+
+
+def _read(paths: list[Path], data: Data) -> pl.DataFrame:
+    """Files of one part, with every row named by its digest."""
+    frame = kind_of(data).read(paths, data)
+    if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
+        names = ", ".join(path.name for path in paths)
+        raise Refusal(f"{names}: column {', '.join(taken)} has a reserved name; rename it in the source")
+    frame = frame.with_columns(_looked_up(frame, data))
+    return frame.with_columns(pl.Series(ROW_DIGEST, row_digests(frame, data), pl.String))
+
+
+def _audit_sets(plan: Plan, folder: Path) -> Iterator[tuple[str, pl.DataFrame]]:
+    for name in plan.judgement.audits:
+        try:
+            yield name, read_audit_set(folder / "raw", plan.judgement.sets[name])
+        except Refusal as refusal:
+            raise Refusal(f"audit set {name}: {refusal}") from refusal
+
+
+def _prepared(folder: Path, part: str) -> Path:
+    """Where a part is prepared; audit sets are named apart from the plan's own parts."""
+    name = part if part in PART_NAMES else f"audit-{part}"
+    return folder / "prepared" / f"{name}.parquet"
 
 
 def _looked_up(frame: pl.DataFrame, data: Data) -> list[pl.Expr]:
@@ -159,7 +215,7 @@ def _looked_up(frame: pl.DataFrame, data: Data) -> list[pl.Expr]:
     ]
 
 
-def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[PartName, pl.DataFrame]:
+def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """Put the rows into the plan's parts."""
     if "all" not in frames:
         return {"train": frames["train"], "test": frames["test"]}
@@ -170,14 +226,14 @@ def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[Part
 
 def _altered_sources(plan: Plan, folder: Path) -> list[str]:
     problems: list[str] = []
-    for source in plan.judgement.data.sources:
+    for source in plan.judgement.sources:
         path = folder / "raw" / source.name
         problems += _difference(path, source.sha256, digest_source(path) if path.is_file() else None)
     return problems
 
 
 def _refuse_empty_sources(plan: Plan, folder: Path) -> None:
-    names = [source.name for source in plan.judgement.data.sources]
+    names = [source.name for source in plan.judgement.sources]
     empty = [name for name in names if (folder / "raw" / name).stat().st_size == 0]
     if empty:
         listed = "\n".join(f"{folder / 'raw' / name}: is empty (0 bytes)" for name in empty)

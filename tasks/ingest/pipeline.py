@@ -135,8 +135,9 @@ def _pipeline(workspace: Path) -> dict[str, Any]:
     fetch = {
         "matrix": {"plan": []},
         "cmd": f"{PYTHON} fetch ${{item.plan}}",
-        "params": [{f"{folder}/plan.yaml": ["judgement.data.sources"]}],
-        "outs": [f"{folder}/raw"],
+        # The sources of audit sets stand elsewhere in it; what is there as pinned is not fetched again.
+        "params": [{f"{folder}/plan.yaml": ["judgement"]}],
+        "outs": [{f"{folder}/raw": {"persist": True}}],
     }
     prepare = {
         "matrix": {"plan": []},

@@ -22,7 +22,7 @@ def fetch_parts(plan: Plan, folder: Path, mirror: Path | None) -> Dataset:
         SourceError: as :func:`tasks.ingest.sources.fetch`.
         Refusal: as :func:`tasks.ingest.parts.prepare`.
     """
-    for source in plan.judgement.data.sources:
+    for source in plan.judgement.sources:
         fetch(source, folder / "raw" / source.name, mirror)
     prepare(plan, folder)
     return dataset_of(plan, folder)

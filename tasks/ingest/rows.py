@@ -7,12 +7,12 @@ import io
 import pandas as pd
 
 from tasks.evidence.records import Dataset
-from tasks.ingest.parts import PartName, read_raw_part
+from tasks.ingest.parts import read_raw_part
 from tasks.plan.judgement import Judgement
 from tasks.plan.source import CsvFormat
 
 
-def source_rows(dataset: Dataset, part: PartName, judgement: Judgement) -> pd.DataFrame:
+def source_rows(dataset: Dataset, part: str, judgement: Judgement) -> pd.DataFrame:
     """Rows of a part as ``pandas.read_csv`` (or ``read_parquet``) gives them, without the label.
 
     Raises:

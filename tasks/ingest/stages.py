@@ -13,20 +13,38 @@ from types import MappingProxyType
 from infra.settings import settings
 from tasks.errors import AssayError, PlanError
 from tasks.evidence.digest import write_atomically
+from tasks.ingest.archive import DAMAGE, digest_source
 from tasks.ingest.parts import prepare
 from tasks.ingest.sources import fetch
 from tasks.plan.load import load_plan
 from tasks.plan.plan import Plan
+from tasks.plan.source import Source
 
 ERROR_FILE = "ASSAY_STAGE_ERROR"
 DATA = Path("data")
 
 
+def _is_pinned(source: Source, path: Path) -> bool:
+    """Whether a raw file is there and is what the plan pins."""
+    try:
+        return path.is_file() and digest_source(path) == source.sha256
+    except DAMAGE:
+        return False
+
+
 def fetch_stage(plan: Plan, folder: Path) -> None:
-    """Fetch every source of the plan into ``folder/raw``, and leave nothing else there."""
-    shutil.rmtree(folder / "raw", ignore_errors=True)
-    for source in plan.judgement.data.sources:
-        fetch(source, folder / "raw" / source.name, settings().mirror)
+    """Fetch every source of the plan into ``folder/raw``, and leave nothing else there.
+
+    Files that are there and have the pinned hash stay, so a judgement that changes elsewhere fetches nothing.
+    """
+    raw, sources = folder / "raw", plan.judgement.sources
+    whole = {s.name for s in sources if _is_pinned(s, raw / s.name)}
+    for path in raw.iterdir() if raw.is_dir() else ():
+        if path.name not in whole:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for source in sources:
+        if source.name not in whole:
+            fetch(source, raw / source.name, settings().mirror)
 
 
 def prepare_stage(plan: Plan, folder: Path) -> None:

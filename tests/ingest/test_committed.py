@@ -44,7 +44,7 @@ def test_lock_is_of_this_plan_and_this_code(plan: str) -> None:
 def test_manifest_is_of_the_pinned_sources(plan: str) -> None:
     content = (TOP / "data" / plan / "manifest.json").read_bytes()
     manifest = Manifest.model_validate_json(content)
-    pinned = {s.name: s.sha256 for s in load_plan(plan, TOP / "data").judgement.data.sources}
+    pinned = {s.name: s.sha256 for s in load_plan(plan, TOP / "data").judgement.sources}
     assert {name: entry.sha256 for name, entry in manifest.sources.items()} == pinned
     out = next(o for o in read("dvc.lock")["stages"][f"prepare@{plan}"]["outs"] if "manifest" in o["path"])
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == out["md5"], REMEDY

@@ -1,0 +1,45 @@
+"""Every set of rows that a frozen model is judged on, opened once: the test part, then the audit sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tasks.evaluate.evaluate import HUNDREDTHS, evaluate
+from tasks.evaluate.records import Opened
+from tasks.ingest.described import describe
+from tasks.model.predictor import Predictor
+from tasks.plan.judgement import TEST, Judgement
+
+Frames = Mapping[str, pl.DataFrame]
+
+
+def edges_on(predictor: Predictor, on: str) -> Sequence[float]:
+    """Inner edges of the score's bins: those fixed on validation rows, or hundredths for an audit set."""
+    return predictor.rule.score_edges if on == TEST else HUNDREDTHS
+
+
+def open_sets(
+    frames: Frames, predictions: Frames, judgement: Judgement, predictor: Predictor, folder: Path
+) -> Opened:
+    """File what the frozen model said of every set of rows, with its counts.
+
+    Args:
+        frames: the typed rows of each set by its name.
+        predictions: of these rows, from :func:`tasks.evaluate.predict.predict_part`.
+        judgement: of the plan.
+        predictor: the frozen model.
+        folder: the dossier's folder.
+
+    Raises:
+        EvidenceError: where predictions and rows do not agree.
+        Refusal: for rows of one class.
+    """
+    found = {
+        on: evaluate(predictions[on], describe(frames[on], own), own, edges_on(predictor, on), folder, on)
+        for on, own in judgement.sets.items()
+    }
+    test = found.pop(TEST)
+    return Opened(**dict(test), audits=found)
