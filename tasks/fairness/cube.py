@@ -23,6 +23,7 @@ from tasks.fairness.parquet import read_batches
 from tasks.fairness.raked import Margin, Shares, margins_of, rake, read_margins
 from tasks.fairness.scores import ScoreBins
 from tasks.fairness.units import Units, units_or_rows
+from tasks.plan.base import names_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -264,7 +265,7 @@ class Cube:
         Raises:
             ValueError: for an attribute that the cube does not have, or one named more than once.
         """
-        kept = tuple(attributes)
+        kept = names_of(attributes)
         if len(set(kept)) < len(kept):
             raise ValueError(f"each attribute is named once, found {', '.join(kept)}")
         if kept == tuple(self.axes):
@@ -293,11 +294,12 @@ class Cube:
         """Every rate of the metric table, one row per group; undefined rates are null, never 0.
 
         Args:
-            by: attributes whose crossing makes the groups; none for one row over all.
+            by: attributes whose crossing makes the groups (``"sex x race"`` too); none for one row over all.
 
         Returns:
             A String column per attribute, ``n``, then the rates in [0, 1].
         """
+        by = names_of(by)
         levels, counts = self.cells(by)
         return rates_of((by, levels), counts, (self.labels, self.positive))
 
@@ -307,6 +309,7 @@ class Cube:
         Returns:
             A String column per attribute, ``n`` (rows), ``weight`` (their sum), then the rates.
         """
+        by = names_of(by)
         levels, counts = self.cells(by)
         weights = np.asarray(self.weighed().marginal(by).weights).reshape(counts.shape)
         return weighted_rates_of((by, levels), counts, weights, (self.labels, self.positive))

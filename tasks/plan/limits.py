@@ -49,6 +49,8 @@ def read_limits(path: Path, groups: Sequence[str]) -> tuple[Limit, ...]:
     if not path.is_file():
         raise PlanError(str(path), ["there is no such file of limits"])
     document = read_yaml(path)
+    if isinstance(document, dict) and set(document) == {"limits"}:  # cut out of a plan with its key
+        document = document["limits"]
     if not isinstance(document, list) or not document:
         raise PlanError(str(path), [SHAPE])
     problems = list(_strange(document, groups))

@@ -67,6 +67,8 @@ def test_limits_of_a_file_are_judged_and_named(planted: Write, tmp_path: Path) -
     ]
     assert found.limits.file is not None
     assert found.limits.origin == f"from {limits}"
+    limits.write_text(f"limits:\n{limits.read_text()}")  # as a plan writes them
+    assert audit(asked(planted(20_000, 0.2), limits=limits)).judged == found.judged
     assert audit(asked(planted(20_000, 0.2))).verdicts.verdict is Verdict.FAIL
 
 

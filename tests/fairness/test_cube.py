@@ -287,3 +287,10 @@ def test_an_attribute_is_named_once() -> None:
     for repeated in (lambda: cube.rates(["r", "r"]), lambda: cube.marginal(["r", "r"])):
         with pytest.raises(ValueError, match="named once, found r, r"):
             repeated()
+
+
+def test_one_text_names_an_attribute_or_a_crossing() -> None:
+    cube = Cube.from_arrays([0, 1], [1, 1], {"sex": ["a", "b"], "race": ["c", "d"]})
+    assert cube.rates("sex").equals(cube.rates(["sex"]))
+    assert cube.rates("race x sex").equals(cube.rates(["race", "sex"]))
+    assert cube.marginal("race") == cube.marginal(["race"])
