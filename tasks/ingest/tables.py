@@ -23,7 +23,7 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
     CSV gives text in every column: blanks around a value are stripped, the plan's null
     spellings and empty fields become null. A file without a header has the expected columns in
     their order; surplus fields are named ``field_16`` and so on. JSON lines and Parquet keep their
-    own types.
+    own types. In CSV and JSON lines U+FFFD stands for bytes that are not UTF-8.
 
     Args:
         path: the file.
@@ -40,7 +40,8 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
         if isinstance(form, CsvFormat):
             return _clean(_read_csv(path, form, expected), form.null_values)
         if isinstance(form, JsonFormat):
-            return pl.read_ndjson(io.BytesIO(b"".join(pieces(path))), infer_schema_length=None)
+            text = b"".join(pieces(path)).decode("utf-8", "replace")
+            return pl.read_ndjson(io.BytesIO(text.encode()), infer_schema_length=None)
         return pl.read_parquet(path)
     except pl.exceptions.PolarsError:
         # Polars quotes what it stumbled on, which may be personal: its message stays out.

@@ -9,9 +9,14 @@ from typing import Any
 from .image import ImageFeatures
 from .inputs import Features
 from .tabular import TabularFeatures
+from .text import TextFeatures
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Features]] = MappingProxyType(
-    {"image": ImageFeatures.from_json, "tabular": TabularFeatures.from_json}
+    {
+        "image": ImageFeatures.from_json,
+        "tabular": TabularFeatures.from_json,
+        "text": TextFeatures.from_json,
+    }
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import mlflow
 import pandas as pd
@@ -25,6 +27,10 @@ from tasks.register.served import load_source
 SERVED = Path(__file__).with_name("served.py")
 SOURCE = Path(tasks.model.__file__).parent
 REQUIRED = ("mlflow", "numpy", "pandas", "safetensors", "torch")
+DECODERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"audio": ("scipy", "soundfile"), "image": ("pillow",), "text": ("tokenizers",)}
+)
+"""What a model needs besides, by the kind of its features."""
 EXAMPLE_ROWS = 20
 
 
@@ -75,9 +81,11 @@ def log_model(
     return f"models:/{logged.model_id}"
 
 
-def requirements() -> list[str]:
+def requirements(model_folder: Path) -> list[str]:
     """What the model needs, pinned to what is installed; without a local build such as ``+cpu``."""
-    return [f"{name}=={version(name).partition('+')[0]}" for name in REQUIRED]
+    kind = json.loads((model_folder / "model.json").read_bytes())["features"]["kind"]
+    needed = sorted([*REQUIRED, *DECODERS.get(kind, ())])
+    return [f"{name}=={version(name).partition('+')[0]}" for name in needed]
 
 
 def input_schema(columns: Mapping[str, Column], example: pd.DataFrame) -> Schema:
@@ -110,7 +118,7 @@ def _pack(packed: Path, card: Model, code: Path, model_folder: Path) -> None:
             python_model=str(SERVED),
             artifacts={"model": str(model_folder), "source": str(code)},
             signature=card.signature,
-            pip_requirements=requirements(),
+            pip_requirements=requirements(model_folder),
             mlflow_model=card,
         )
     for cache in [*packed.rglob("__pycache__")]:

@@ -8,10 +8,10 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
-from tasks.model import image, tabular
+from tasks.model import image, tabular, text
 from tasks.model.inputs import Features
-from tasks.plan.data import Image, Tabular
-from tasks.plan.features import TabularFeatures
+from tasks.plan.data import Image, Tabular, Text
+from tasks.plan.features import TabularFeatures, TextFeatures
 from tasks.plan.plan import Plan
 from tasks.plan.source import CsvFormat
 
@@ -55,6 +55,16 @@ def _image(frame: pl.DataFrame, plan: Plan) -> Features:
     return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation)
 
 
+def _text(frame: pl.DataFrame, plan: Plan) -> Features:
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Text)  # noqa: S101 - FITTED's key says so
+    assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
+    texts = frame[data.text].to_list()
+    return text.TextFeatures.fit(
+        data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding
+    )
+
+
 FITTED: Mapping[str, Callable[[pl.DataFrame, Plan], Features]] = MappingProxyType(
-    {"image": _image, "tabular": _tabular}
+    {"image": _image, "tabular": _tabular, "text": _text}
 )

@@ -73,7 +73,7 @@ def test_stranger_loads_it_without_the_project(
     assert found["probability"] == [float(p) for p in expected["probability"]]
 
 
-def test_nothing_is_pickled(connection: Connection, logged: str, tmp_path: Path) -> None:
+def test_nothing_is_pickled(connection: Connection, logged: str, tmp_path: Path, model_folder: Path) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(logged, dst_path=str(tmp_path / "model")))
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {
@@ -85,9 +85,15 @@ def test_nothing_is_pickled(connection: Connection, logged: str, tmp_path: Path)
     assert "artifacts/source/predictor.py" in names
     assert not [name for name in names if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".pyc"))]
     text = (folder / "requirements.txt").read_text().split()
-    assert text == requirements()
+    assert text == requirements(model_folder)
     assert f"torch=={version('torch').split('+')[0]}" in text
     assert not any("+" in line for line in text)
+    assert not any(line.startswith("tokenizers") for line in text)
+
+
+def test_a_model_of_texts_needs_its_tokenizer_besides(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({"features": {"kind": "text"}}))
+    assert f"tokenizers=={version('tokenizers')}" in requirements(tmp_path)
 
 
 def test_two_versions_live_in_one_process(
