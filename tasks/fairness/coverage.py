@@ -26,7 +26,7 @@ from tasks.fairness.quantities import ROWS_APART, Macro, Odds, Quantity, Score, 
 from tasks.fairness.showable import Expected, Showable
 from tasks.fairness.table import METRICS
 from tasks.plan.base import crossing
-from tasks.plan.judgement import Judgement, Limit, TooSmall
+from tasks.plan.judgement import TEST, Judgement, Limit, TooSmall
 
 UNKNOWN_RATE = 0.5
 """Assumed for rates that labels alone don't show: differences spread most there."""
@@ -91,7 +91,7 @@ class _Part:
         return float(known[:, self.counted.labels.index(label)].sum() / max(1, known.sum()))
 
 
-def coverage(training: Cube, test_rows: int, judgement: Judgement) -> tuple[Showable, ...]:
+def coverage(training: Cube, test_rows: int, judgement: Judgement, on: str = TEST) -> tuple[Showable, ...]:
     """What a test part of this size could show of each limit, and what each group brings to it.
 
     The rates are unknown before training: selection is assumed to be as frequent as the positive label,
@@ -101,6 +101,7 @@ def coverage(training: Cube, test_rows: int, judgement: Judgement) -> tuple[Show
         training: counts of the training part by group and label (`Cube.from_labels`).
         test_rows: rows of the test part.
         judgement: limits, alpha, ``max_judgements`` and the policy for small groups.
+        on: the set of rows; of an audit set the counts are its own, whose labels no model has touched.
 
     Returns:
         One record a limit, in the plan's order.
@@ -110,17 +111,19 @@ def coverage(training: Cube, test_rows: int, judgement: Judgement) -> tuple[Show
     """
     alpha = judgement.alpha / judgement.test_set.max_judgements
     scale = test_rows / max(1, training.rows)
-    return tuple(
-        _showable(_Part(_counted(training, limit), scale, judgement), limit, alpha)
+    where = "the training part" if on == TEST else f"audit set {on}"
+    found = (
+        _showable(_Part(_counted(training, limit, where), scale, judgement), limit, alpha)
         for limit in judgement.limits
     )
+    return tuple(one.model_copy(update={"on": on}) for one in found)
 
 
-def _counted(training: Cube, limit: Limit) -> Counted:
+def _counted(training: Cube, limit: Limit, where: str) -> Counted:
     try:
         return count_groups(training, crossing(limit.attribute), TooSmall(), None)
     except ValueError as error:
-        raise Refusal(f"limit on {limit.metric}: in the training part, {error}") from error
+        raise Refusal(f"limit on {limit.metric}: in {where}, {error}") from error
 
 
 def _showable(part: _Part, limit: Limit, alpha: float) -> Showable:

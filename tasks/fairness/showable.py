@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.evidence.records import Record
-from tasks.fairness.words import words
-from tasks.plan.judgement import Limit
+from tasks.fairness.words import on_set, words
+from tasks.plan.judgement import TEST, Limit
 
 LEAST_POWER = 0.5
 """A limit that equal groups would pass less often than this can't be meant."""
@@ -54,6 +54,7 @@ class Showable(Record):
             rows of either class below which the gate judges none. None where nothing is worked out, and
             where no practical number would do.
         groups: one per rate and group; empty where nothing is worked out.
+        on: the set of rows: the test part, or an audit set.
     """
 
     metric: str
@@ -64,6 +65,7 @@ class Showable(Record):
     power: float | None
     needed: int | None
     groups: tuple[Expected, ...]
+    on: str = TEST
 
     @classmethod
     def unknown(
@@ -113,7 +115,7 @@ class Showable(Record):
 
     @property
     def _what(self) -> str:
-        return f"{words(self.metric)} by {self.attribute}, limit {self.limit:g}"
+        return f"{words(self.metric)} by {self.attribute}{on_set(self.on)}, limit {self.limit:g}"
 
     @property
     def _could(self) -> str:

@@ -11,18 +11,19 @@ This module is the bookkeeping alone; `tasks.register.ledger` keeps it beside th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.allowance import Allowance, Line
+from tasks.fairness.counts import Counts, judge_counts
 from tasks.fairness.cube import Cube
-from tasks.fairness.gate import judge
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import words
-from tasks.plan.judgement import Judgement
+from tasks.plan.judgement import TEST, Judgement
 
 Rows = NDArray[np.uint64]
 
@@ -43,6 +44,30 @@ class Ledger:
 
     lines: tuple[Line, ...] = ()
     budgets: tuple[Rows, ...] = ()
+
+    def spend_all(
+        self, sets: Mapping[str, Rows], weights: str, judgement: str, **draw: Any
+    ) -> tuple[Ledger, Allowance]:
+        """Draw one judgement from the budget of each set of rows, or from none.
+
+        Args:
+            sets: digests of the rows by set: the test part and the audit sets.
+            weights: digest of the frozen model.
+            judgement: digest of the plan's judgement.
+            draw: as `spend` takes them.
+
+        Returns:
+            The ledger with the lines added, and what may be spent of the set that was judged on most often;
+            with the problem of any, and nothing spent, where one is used up.
+        """
+        grown, found = self, []
+        for on, rows in sets.items():
+            grown, allowed = grown.spend(rows, weights, judgement, **draw)
+            if allowed.problem:
+                where = "" if on == TEST else f"audit set {on}: "
+                return self, allowed.model_copy(update={"problem": where + allowed.problem})
+            found.append(allowed)
+        return grown, max(found, key=lambda allowed: allowed.number)
 
     def spend(
         self, rows: Rows, weights: str, judgement: str, *, alpha: float, maximum: int, run: str, at: str
@@ -100,7 +125,7 @@ def _used_up(made: int, maximum: int) -> str:
 
 
 def judge_within(
-    cube: Cube, training: Cube, judgement: Judgement, allowance: Allowance
+    cube: Counts, training: Cube, judgement: Judgement, allowance: Allowance
 ) -> tuple[Judged, ...]:
     """Judge a plan's limits at the level that was allowed; without an allowance nothing is shown.
 
@@ -110,7 +135,7 @@ def judge_within(
         judgement: the limits and the policy for small groups.
         allowance: drawn before the test part was opened.
     """
-    judged = judge(cube, judgement.limits, allowance.alpha, judgement.too_small, training)
+    judged = judge_counts(cube, judgement.limits, allowance.alpha, judgement.too_small, training)
     return withheld(judged, allowance.problem) if allowance.problem else tuple(judged)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from tasks.evidence.records import Record
+from tasks.plan.judgement import TEST
 
 
 class Verdict(StrEnum):
@@ -78,6 +79,7 @@ class Judged(Record):
         groups: every group's rates.
         not_judged: groups listed under the plan's `too_small: report`.
         sentence: both sides in words: "... 0.14 > limit 0.10 (F vs M, n=212)".
+        on: the set of rows that it was judged on: the test part, or an audit set by its name.
     """
 
     metric: str
@@ -98,6 +100,7 @@ class Judged(Record):
     groups: tuple[GroupRate, ...] = ()
     not_judged: tuple[str, ...] = ()
     sentence: str = ""
+    on: str = TEST
 
 
 class Verdicts(Record):

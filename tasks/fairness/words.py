@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.fairness.verdict import Judged, Verdict
+from tasks.plan.judgement import TEST
 from tasks.plan.metrics import KINDS, METRICS
 
 SHORT = {
@@ -44,6 +45,11 @@ def headed(name: str) -> str:
     """The same as a heading or a sentence's begin."""
     said = words(name)
     return said[0].upper() + said[1:]
+
+
+def on_set(on: str) -> str:
+    """Where a verdict was made, if not on the test part."""
+    return "" if on == TEST else f" on {on}"
 
 
 def number(value: float | None) -> str:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,20 +42,25 @@ class _Found:
     problem: str = ""
 
 
-def spend(connection: Connection, plan: Plan, run_id: str, rows: Sequence[str], weights: str) -> Allowance:
-    """Draw one judgement of these test rows from the ledger, before the test part is opened.
+def spend(
+    connection: Connection, plan: Plan, run_id: str, rows: Mapping[str, Sequence[str]], weights: str
+) -> Allowance:
+    """Draw one judgement of these rows from the ledger, before any of them is opened.
 
-    The caller holds the lock of the model's runs.
+    Each set of rows has a budget of its own, and one judgement draws on all of them or on none: an audit
+    set is used up as the test part is, and a new one opens no new budget of the test part. The caller holds
+    the lock of the model's runs.
 
     Args:
         connection: MLflow.
         plan: names the model, alpha and ``max_judgements``.
         run_id: the run that judges.
-        rows: digest of every test row, hexadecimal.
+        rows: digest of every row, hexadecimal, by set: the test part and the audit sets.
         weights: digest of the frozen model.
 
     Returns:
-        What may be spent; with a problem, and nothing written, where nothing may.
+        What may be spent, of the set that was judged on most often; with a problem, and nothing written,
+        where nothing may.
 
     Raises:
         RegistryError: when MLflow can't be read or written.
@@ -63,8 +68,8 @@ def spend(connection: Connection, plan: Plan, run_id: str, rows: Sequence[str], 
     judgement = plan.judgement
     with connection.doing(f"draw on the ledger of {plan.name!r}'s test set") as client:
         found = _read(client, plan.name)
-        grown, allowance = found.ledger.spend(
-            np.array([int(row, 16) for row in rows], np.uint64),
+        grown, allowance = found.ledger.spend_all(
+            {on: np.array([int(row, 16) for row in listed], np.uint64) for on, listed in rows.items()},
             weights,
             plan.digests["judgement"],
             alpha=judgement.alpha,

@@ -23,7 +23,8 @@ def spend(filing: Filing, plan: Plan, dataset: Dataset, weights: str) -> Allowan
     from tasks.ingest.parts import read_part  # noqa: PLC0415 - as below
     from tasks.register import ledger  # noqa: PLC0415
 
-    rows = read_part(dataset, "test", plan.judgement)["row_digest"].to_list()
+    sets = plan.judgement.sets
+    rows = {on: read_part(dataset, on, own)["row_digest"].to_list() for on, own in sets.items()}
     return ledger.spend(filing.connection, plan, filing.run_id, rows, weights)
 
 

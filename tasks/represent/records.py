@@ -149,6 +149,24 @@ class Repeats(Record):
     limit: float | None
 
 
+class Leak(Record):
+    """Rows of an audit set whose inputs also stand in the training part.
+
+    Attributes:
+        on: the set.
+        rows: of the set.
+        leaked: of these, rows whose inputs stand in the training part.
+        leaked_share: leaked / rows.
+        limit: the plan's `expectations.maximum_leakage_share`, or None.
+    """
+
+    on: str
+    rows: int
+    leaked: int
+    leaked_share: float
+    limit: float | None
+
+
 class LabelBias(Record):
     """How the labels of one group differ from those of all others, before any training.
 
@@ -200,9 +218,10 @@ class Represented(Record):
         problems: rules of the plan that do not hold; any ends the run as Refused.
         reports: files to show in the run (Evidently's HTML and JSON).
         judged_effects: one per attribute and effect that the plan limits.
-        coverage: what the test part can show, one per limit.
+        coverage: what the test part and the audit sets can show, one per limit.
         proxies: one per protected attribute.
         repeats: duplicates and leakage between the parts.
+        leaks: leakage into the audit sets, one per set.
         label_bias: one per level of each protected attribute.
     """
 
@@ -218,4 +237,5 @@ class Represented(Record):
     coverage: tuple[Showable, ...] = ()
     proxies: tuple[Proxy, ...] = ()
     repeats: Repeats | None = None
+    leaks: tuple[Leak, ...] = ()
     label_bias: tuple[LabelBias, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from tasks.plan.judgement import Judgement
-from tasks.represent.records import Repeats
+from tasks.represent.records import Leak, Repeats
 
 
 def find_repeats(train: pl.DataFrame, test: pl.DataFrame, judgement: Judgement) -> Repeats:
@@ -37,6 +37,49 @@ def find_repeats(train: pl.DataFrame, test: pl.DataFrame, judgement: Judgement) 
         leaked_identical=identical.height,
         leaked_share=leaked.height / test.height if test.height else 0.0,
         limit=judgement.expectations.maximum_leakage_share,
+    )
+
+
+def find_leak(on: str, train: pl.DataFrame, rows: pl.DataFrame, judgement: Judgement) -> Leak:
+    """Count the rows of an audit set whose inputs also stand in the training part.
+
+    Args:
+        on: the set's name.
+        train: the training part.
+        rows: the set, in the plan's types.
+        judgement: of the plan.
+    """
+    taken = judgement.data.inputs
+    own = judgement.sets[on].data.inputs if judgement.data.payload else taken
+    names = {there: here for there, here in zip(own, taken, strict=True) if there in rows.columns}
+    inputs = [here for here in names.values() if here in train.columns]
+    found = rows.rename(names).join(train.select(inputs).unique(), on=inputs, how="semi", nulls_equal=True)
+    return Leak(
+        on=on,
+        rows=rows.height,
+        leaked=found.height,
+        leaked_share=found.height / rows.height if rows.height else 0.0,
+        limit=judgement.expectations.maximum_leakage_share,
+    )
+
+
+def leak_warnings(found: Leak) -> list[str]:
+    """What a reader should know of where the plan sets no limit or keeps it."""
+    return [_leaked(found)] if found.leaked else []
+
+
+def leak_problems(found: Leak) -> list[str]:
+    """Leakage beyond the plan's limit, with both sides."""
+    if found.limit is None or found.leaked_share <= found.limit:
+        return []
+    most = f"expectations.maximum_leakage_share {found.limit:.2%}"
+    return [f"{_leaked(found)} > {most}; remove them from the training part, or from the set"]
+
+
+def _leaked(found: Leak) -> str:
+    return (
+        f"leakage: the inputs of {found.leaked:,} of {found.rows:,} rows of audit set {found.on} "
+        f"({found.leaked_share:.2%}) also stand in the training part"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
@@ -18,7 +19,14 @@ from tasks.represent.labels import label_bias
 from tasks.represent.proxies import find_proxies, proxy_warnings
 from tasks.represent.raking import weights_for
 from tasks.represent.records import Represented
-from tasks.represent.repeats import find_repeats, repeat_problems, repeat_warnings
+from tasks.represent.repeats import (
+    find_leak,
+    find_repeats,
+    leak_problems,
+    leak_warnings,
+    repeat_problems,
+    repeat_warnings,
+)
 
 __all__ = ["Rows", "represent", "weights_for"]
 
@@ -34,6 +42,7 @@ class Rows:
             labelled alike.
         before: what drift is measured from; only input columns are read, never the label.
         against: what ``before`` is, in words.
+        audits: by name the audit sets, their columns and the label, with their counts by group and label.
     """
 
     train: pl.DataFrame
@@ -41,6 +50,7 @@ class Rows:
     test: pl.DataFrame
     before: pl.DataFrame
     against: str
+    audits: Mapping[str, tuple[pl.DataFrame, Cube]] = field(default_factory=dict)
 
 
 def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder: Path) -> Represented:
@@ -69,6 +79,7 @@ def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder:
             "coverage": looked.coverage,
             "proxies": looked.proxies,
             "repeats": looked.repeats,
+            "leaks": looked.leaks,
             "label_bias": looked.label_bias,
             "drift": drifted.columns,
             "drift_against": rows.against,
@@ -82,9 +93,14 @@ def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder:
 def _look(rows: Rows, training: Cube, judgement: Judgement) -> Represented:
     """What needs neither a population nor another version."""
     covered = coverage(training, rows.test.height, judgement)
+    for on, (frame, counts) in rows.audits.items():
+        # Fixed before any model: the set's own labels say what each of its groups brings.
+        covered += coverage(counts, frame.height, judgement.sets[on], on)
     proxies = find_proxies(rows.train, rows.described, judgement)
     repeats = find_repeats(rows.train, rows.test, judgement)
-    warnings = (*coverage_warnings(covered), *proxy_warnings(proxies), *repeat_warnings(repeats))
+    leaks = tuple(find_leak(on, rows.train, frame, judgement) for on, (frame, _) in rows.audits.items())
+    repeated = [*repeat_warnings(repeats), *(line for leak in leaks for line in leak_warnings(leak))]
+    warnings = (*coverage_warnings(covered), *proxy_warnings(proxies), *repeated)
     return Represented(
         ratios=(),
         effects={},
@@ -92,9 +108,10 @@ def _look(rows: Rows, training: Cube, judgement: Judgement) -> Represented:
         drift=(),
         drift_against="nothing",
         warnings=warnings,
-        problems=tuple(repeat_problems(repeats)),
+        problems=(*repeat_problems(repeats), *(line for leak in leaks for line in leak_problems(leak))),
         coverage=covered,
         proxies=proxies,
         repeats=repeats,
+        leaks=leaks,
         label_bias=label_bias(training),
     )

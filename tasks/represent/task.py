@@ -49,7 +49,12 @@ def represent(
     before, against = test, "the test part"
     if champion is not None:
         before, against = _champions(champion, plan), "the champion's training part"
-    rows = room.Rows(train, described, test, before, against)
+    audits = {}
+    for on in plan.judgement.audits:
+        own = plan.judgement.sets[on]
+        frame = read_part(dataset, on, own)
+        audits[on] = (frame, count_labels(describe(frame, own), own))
+    rows = room.Rows(train, described, test, before, against, audits)
     return room.represent(rows, training, plan, plan_folder, folder)
 
 

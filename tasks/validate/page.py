@@ -40,10 +40,10 @@ rules are broken.</p>
 <tr><th>File</th><th>Rows</th><th>SHA-256</th></tr>
 {% for file in dataset.sources %}<tr><td>{{ file.path }}</td><td></td>\
 <td><code>{{ file.sha256 }}</code></td></tr>
-{% endfor %}{% for part in (dataset.train, dataset.test) %}<tr><td>{{ part.file.path }}</td>\
+{% endfor %}{% for part in dataset.parts.values() %}<tr><td>{{ part.file.path }}</td>\
 <td class="number">{{ "{:,}".format(part.rows) }}</td><td><code>{{ part.file.sha256 }}</code></td></tr>
 {% endfor %}</table></div>
-{% for part in ("train", "test") %}<h2>{{ part | capitalize }} part</h2>
+{% for part in dataset.parts %}<h2>{{ part | words | capitalize }}</h2>
 <div class="scroll"><table>
 <tr><th>Column</th><th>Rule</th><th></th><th>Found</th><th>Failing rows (at most 20)</th></tr>
 {% for e in expectations if e.part == part %}<tr><td>{{ e.column or "the part as a whole" }}</td>\
@@ -58,8 +58,14 @@ Values of personal and protected columns are never shown.</p>
 """
 
 
+def words_of(part: str) -> str:
+    """A part's name in a sentence."""
+    return f"{part} part" if part in ("train", "test") else f"audit set {part}"
+
+
 def render(name: str, dataset: Dataset, expectations: Sequence[Expectation], problems: Sequence[str]) -> str:
     """Render the page; the same records give the same bytes."""
     environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["words"] = words_of
     template = environment.from_string(TEMPLATE)
     return template.render(name=name, dataset=dataset, expectations=expectations, problems=problems)

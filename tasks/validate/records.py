@@ -21,7 +21,7 @@ class Expectation(Record):
 
 
 class Validated(Record):
-    """The validation step: every expectation of the plan on both parts.
+    """The validation step: every expectation of the plan on every part.
 
     Attributes:
         expectations: all that was evaluated, at least one per column.

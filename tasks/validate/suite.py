@@ -12,7 +12,6 @@ import polars as pl
 from great_expectations.expectations.expectation import Expectation
 
 from tasks.ingest.described import ROW_DIGEST
-from tasks.ingest.parts import PartName
 from tasks.plan.data import Number
 from tasks.plan.features import TabularFeatures
 from tasks.plan.judgement import Judgement
@@ -41,9 +40,7 @@ UNSEEN_VALUE = (
 )
 
 
-def rules_of(
-    plan: Plan, part: PartName, table: pl.DataFrame, training: pl.DataFrame | None
-) -> list[Expectation]:
+def rules_of(plan: Plan, part: str, table: pl.DataFrame, training: pl.DataFrame | None) -> list[Expectation]:
     """Write the plan's rules for one part.
 
     Columns that the part lacks get no rule of their own: the rule on the set of columns names
@@ -52,17 +49,19 @@ def rules_of(
 
     Args:
         plan: its judgement holds the rules; its recipe says which columns the model takes.
-        part: "train" or "test".
+        part: "train", "test" or the name of an audit set.
         table: the part, from :func:`tasks.validate.table.table_of`.
-        training: the training part's table, for the test part; None for the training part.
+        training: the training part's table, for what is judged; None for the training part.
     """
-    judgement = plan.judgement
-    rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, training)]
+    judgement = plan.judgement.sets.get(part, plan.judgement)
+    seen = None if part in plan.judgement.audits else training  # the groups of an audit set are its own
+    rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, seen)]
     for name, column in judgement.data.described().items():
         if name in table.columns:
             rules += _column(name, column, judgement.expectations.maximum_null_share)
     if training is not None:
-        rules += _learnt(plan, table, fit_rows(training, plan))
+        grouped = set() if seen is None else {each.column for each in judgement.protected.values()}
+        rules += _learnt(plan, table, fit_rows(training, plan), grouped)
     return [*rules, *_unit(judgement, table)]
 
 
@@ -70,7 +69,7 @@ def _meta(rule: str, column: str | None, key: str, remedy: str = "") -> dict[str
     return {"rule": rule, "column": column, "key": key, REMEDY: remedy}
 
 
-def _whole(judgement: Judgement, part: PartName, table: pl.DataFrame) -> Iterator[Expectation]:
+def _whole(judgement: Judgement, part: str, table: pl.DataFrame) -> Iterator[Expectation]:
     """Rules on the part as a whole: its columns, its rows, its duplicates."""
     declared = [*judgement.data.described(), judgement.data.label.column]
     derived = [name for name in table.columns if is_derived(name, judgement)]
@@ -79,7 +78,7 @@ def _whole(judgement: Judgement, part: PartName, table: pl.DataFrame) -> Iterato
         exact_match=True,
         meta=_meta("every declared column and no other", None, "judgement.data.columns"),
     )
-    rows = judgement.expectations.minimum_rows.get(part, 1)
+    rows = judgement.expectations.minimum_rows.get("train" if part == "train" else "test", 1)
     yield gxe.ExpectTableRowCountToBeBetween(
         min_value=rows,
         meta=_meta(f"at least {rows} rows", None, f"judgement.expectations.minimum_rows.{part}"),
@@ -200,14 +199,15 @@ def _groups(
             )
 
 
-def _learnt(plan: Plan, table: pl.DataFrame, fitted: pl.DataFrame) -> Iterator[Expectation]:
-    """The model can take every row of the test part: it refuses what no row that it was fitted on holds.
+def _learnt(
+    plan: Plan, table: pl.DataFrame, fitted: pl.DataFrame, grouped: set[str]
+) -> Iterator[Expectation]:
+    """The model can take every row that is judged: it refuses what no row that it was fitted on holds.
 
-    Groups have a rule of their own; it speaks for the columns that they are made of.
+    Groups that training must have seen have a rule of their own; it speaks for the columns ``grouped``.
     """
     if not isinstance(plan.recipe.features, TabularFeatures):
         return  # other kinds have no vocabulary of values that a sample could lack
-    grouped = {protected.column for protected in plan.judgement.protected.values()}
     for name, column in plan.judgement.data.described().items():
         if name in plan.recipe.features.exclude or name not in table.columns or name not in fitted.columns:
             continue

@@ -1,4 +1,4 @@
-"""Check both parts against the plan, and say all problems at once."""
+"""Check every part against the plan, and say all problems at once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tasks.errors import Refusal
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import Dataset, FileRef
 from tasks.ingest.described import ROW_DIGEST, ROW_ID
-from tasks.ingest.parts import PART_NAMES, PartName, read_raw_part
-from tasks.plan.judgement import Judgement
+from tasks.ingest.parts import read_raw_part
+from tasks.plan.judgement import TEST, Judgement
 from tasks.plan.plan import Plan
-from tasks.validate.page import render
+from tasks.validate.page import render, words_of
 from tasks.validate.records import Expectation, Validated
 from tasks.validate.suite import REMEDY, rules_of
 from tasks.validate.table import form_of, hidden_columns, table_of
@@ -34,7 +34,7 @@ DETAILED: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_coun
 
 
 def validate(dataset: Dataset, plan: Plan, folder: Path) -> Validated:
-    """Check both parts against every rule of the plan and write a page about it.
+    """Check every part, audit sets included, against every rule of the plan and write a page about it.
 
     Args:
         dataset: the pinned version.
@@ -51,12 +51,13 @@ def validate(dataset: Dataset, plan: Plan, folder: Path) -> Validated:
         Refusal: if a rule could not be evaluated at all, or none was.
     """
     judgement = plan.judgement
-    raw = {part: read_raw_part(dataset, part) for part in PART_NAMES}
-    training = table_of(raw["train"], judgement, None)
-    expectations = [
-        *_evaluate(training, raw["train"], plan, "train", None),
-        *_evaluate(table_of(raw["test"], judgement, raw["train"]), raw["test"], plan, "test", training),
-    ]
+    learnt = read_raw_part(dataset, "train")
+    training = table_of(learnt, judgement, None)
+    expectations = _evaluate(training, learnt, plan, "train", None)
+    for part, own in judgement.sets.items():
+        raw = read_raw_part(dataset, part)
+        table = table_of(raw, own, learnt if part == TEST else None)
+        expectations += _evaluate(table, raw, plan, part, training)
     problems = tuple(_sentence(e) for e in expectations if not e.met)
     page = folder / "validation.html"
     write_atomically(page, render(plan.name, dataset, expectations, problems).encode())
@@ -68,7 +69,7 @@ def _evaluate(
     table: pl.DataFrame,
     raw: pl.DataFrame,
     plan: Plan,
-    part: PartName,
+    part: str,
     training: pl.DataFrame | None,
 ) -> list[Expectation]:
     """Check one part: every rule quickly at first, then whatever has more to tell in detail."""
@@ -80,7 +81,8 @@ def _evaluate(
     results = _run(batch, rules, QUICK)
     unclear = [rule for rule in rules if not results[_key(rule.meta)].success or not _is_strict(rule)]
     results |= _run(batch, unclear, DETAILED)
-    return [_expectation(results[key], part, raw, table, plan.judgement) for key in sorted(results)]
+    judgement = plan.judgement.sets.get(part, plan.judgement)
+    return [_expectation(results[key], part, raw, table, judgement) for key in sorted(results)]
 
 
 def _run(batch: Batch, rules: list[Rule], result_format: dict[str, Any]) -> dict[tuple[str, str], Any]:
@@ -109,7 +111,7 @@ def _is_strict(rule: Rule) -> bool:
 
 
 def _expectation(
-    result: Any, part: PartName, raw: pl.DataFrame, table: pl.DataFrame, judgement: Judgement
+    result: Any, part: str, raw: pl.DataFrame, table: pl.DataFrame, judgement: Judgement
 ) -> Expectation:
     """Read one result of Great Expectations into the record."""
     meta, details, met = result.expectation_config.meta, result.result, bool(result.success)
@@ -172,7 +174,7 @@ def _columns_found(mismatched: Mapping[str, list[str]], judgement: Judgement) ->
 
 def _sentence(expectation: Expectation) -> str:
     """One problem, with both sides, where it is and, where the rule does not tell, what to do."""
-    where = f"{expectation.part} part"
+    where = words_of(expectation.part)
     if expectation.column is not None:
         where += f", column {expectation.column}"
     rows = ", ".join(str(row) for row in expectation.failing_rows)

@@ -17,7 +17,7 @@ from tasks.register.client import Connection
 from tasks.register.ledger import HEAD, TAG, ledger_problems, spend
 from tasks.register.registry import create_version
 
-ROWS = [f"{i:016x}" for i in range(1000)]
+ROWS = {"test": [f"{i:016x}" for i in range(1000)]}
 
 
 @pytest.fixture(scope="module")
