@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -75,6 +77,51 @@ def digest_archive(path: Path) -> str:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise SourceError(f"{path}: the archive holds {', '.join(twice)} more than once")
     return digest_of(sorted([name, sha256] for name, sha256 in members))
+
+
+def files_in(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield each file of a tar or zip archive, path and content, in the archive's order.
+
+    Raises:
+        OSError: or another of ``DAMAGE``, for an archive that is cut short or altered.
+    """
+    with archive.open("rb") as handle:
+        is_zip = handle.read(4) == b"PK\x03\x04"
+    if is_zip:
+        with zipfile.ZipFile(archive) as bundle:
+            yield from ((info.filename, bundle.read(info)) for info in bundle.infolist() if not info.is_dir())
+        return
+    with tarfile.open(archive) as tar:
+        for info in tar:
+            stream = tar.extractfile(info) if info.isfile() else None
+            if stream is not None:
+                yield info.name.removeprefix("./"), stream.read()
+
+
+def repack(archive: Path, pattern: str, destination: Path) -> None:
+    """Write some files of an archive as a plain tar: the same bytes, however and wherever it was packed.
+
+    Args:
+        archive: tar (also compressed) or zip; what is kept of it is held in memory.
+        pattern: regular expression; files in whose path it is found are kept, and named by what it found.
+        destination: the tar.
+
+    Raises:
+        SourceError: if it is found in no path, or finds one name twice.
+    """
+    kept: dict[str, bytes] = {}
+    for path, content in files_in(archive):
+        if found := re.search(pattern, path):
+            if found[0] in kept:
+                raise SourceError(f"the archive holds {found[0]} more than once, by `members` {pattern!r}")
+            kept[found[0]] = content
+    if not kept:
+        raise SourceError(f"the archive holds no file that fits `members` {pattern!r}")
+    with tarfile.open(destination, "w") as tar:
+        for name, content in sorted(kept.items()):
+            info = tarfile.TarInfo(name)  # no date, no owner
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
 
 
 def extract(archive: Path, member: str, destination: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from tasks.errors import Refusal
 from tasks.ingest.archive import pieces
+from tasks.ingest.files import read_files
+from tasks.model.decode import Pixels, decode_image
 from tasks.plan.data import FORM, SOUND, Image
+from tasks.plan.source import IdxFormat
 
-Pixels = NDArray[np.uint8]
 LABELS, IMAGES = 0x801, 0x803  # first four bytes of an IDX file of unsigned bytes: one axis, or three
 
 
@@ -24,7 +27,15 @@ def read(paths: Sequence[Path], data: Image) -> pl.DataFrame:
     Raises:
         Refusal: for a file that can't be read at all, or images without as many labels.
     """
-    return _read_idx(paths, data)
+    if isinstance(data.format, IdxFormat):
+        return _read_idx(paths, data)
+
+    def decode(content: bytes) -> dict[str, Any]:
+        pixels = decode_image(content, data.height, data.width, data.channels, resize=data.fit == "resize")
+        described = {name: float(values[0]) for name, values in describe_pixels(pixels[None]).items()}
+        return {**described, data.payload: pixels.tobytes()}
+
+    return read_files(paths, data, decode)
 
 
 def describe_pixels(pixels: Pixels) -> dict[str, NDArray[np.float64]]:

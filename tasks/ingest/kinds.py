@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from tasks.ingest import image, tabular, text
+from tasks.ingest import audio, image, tabular, text
 from tasks.plan.data import Dataset
 
 
@@ -27,7 +27,9 @@ class Kind(Protocol):
         """
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType({"image": image, "tabular": tabular, "text": text})
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {"audio": audio, "image": image, "tabular": tabular, "text": text}
+)
 
 
 def kind_of(data: Dataset) -> Kind:

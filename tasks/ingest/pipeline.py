@@ -25,20 +25,26 @@ from tasks.evidence.digest import write_atomically
 from tasks.ingest.stages import ERROR_FILE
 
 LOCK_SECONDS = 900
-CODE = tuple(
-    f"{module}.py"
-    for module in (
-        "archive",
-        "described",
-        "division",
-        "image",
-        "kinds",
-        "parts",
-        "sources",
-        "stages",
-        "tables",
-        "tabular",
-    )
+CODE = (
+    *(
+        f"tasks/ingest/{module}.py"
+        for module in (
+            "archive",
+            "audio",
+            "described",
+            "division",
+            "files",
+            "image",
+            "kinds",
+            "parts",
+            "sources",
+            "stages",
+            "tables",
+            "tabular",
+            "text",
+        )
+    ),
+    "tasks/model/decode.py",
 )
 PYTHON = 'PATH=".venv/bin:$PATH" python -m tasks.ingest.stages'
 CONFIG = """[core]
@@ -130,7 +136,7 @@ def _md5(path: Path) -> str:
 
 def _pipeline(workspace: Path) -> dict[str, Any]:
     """The two stages; their code counts as an input where the workspace holds it."""
-    code = [f"tasks/ingest/{file}" for file in CODE if (workspace / "tasks" / "ingest" / file).is_file()]
+    code = [file for file in CODE if (workspace / file).is_file()]
     folder = "data/${item.plan}"
     fetch = {
         "matrix": {"plan": []},

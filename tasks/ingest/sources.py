@@ -9,7 +9,15 @@ from pathlib import Path
 
 from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.evidence.records import FileRef
-from tasks.ingest.archive import COMPRESSED_ENDINGS, DAMAGE, PIECE, digest_archive, is_archive, pieces
+from tasks.ingest.archive import (
+    COMPRESSED_ENDINGS,
+    DAMAGE,
+    PIECE,
+    digest_archive,
+    is_archive,
+    pieces,
+    repack,
+)
 from tasks.ingest.origins import obtain
 from tasks.plan.source import Source
 
@@ -57,13 +65,23 @@ def _copies(name: str, mirror: Path | None) -> list[Path]:
     return sorted(path for path in mirror.rglob(f"{name}*") if path.name in wanted and path.is_file())
 
 
+def _unpacked(source: Source, obtained: Path, folder: Path) -> Path:
+    """What was obtained, or the plan's members of it."""
+    if source.members is None:
+        return obtained
+    chosen = folder / "members"
+    repack(obtained, source.members, chosen)
+    return chosen
+
+
 def _accept(source: Source, obtained: Path, destination: Path, temporary: Path) -> FileRef:
     """Decompress, compare the hash, and only then let the file take its name."""
     archive = is_archive(source.name)
     digest = hashlib.sha256()
     try:
-        with temporary.open("wb") as handle, obtained.open("rb") as raw:
-            for piece in iter(lambda: raw.read(PIECE), b"") if archive else pieces(obtained):
+        unpacked = _unpacked(source, obtained, temporary.parent)
+        with temporary.open("wb") as handle, unpacked.open("rb") as raw:
+            for piece in iter(lambda: raw.read(PIECE), b"") if archive else pieces(unpacked):
                 digest.update(piece)
                 handle.write(piece)
             handle.flush()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from .audio import AudioFeatures
 from .image import ImageFeatures
 from .inputs import Features
 from .tabular import TabularFeatures
@@ -13,6 +14,7 @@ from .text import TextFeatures
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Features]] = MappingProxyType(
     {
+        "audio": AudioFeatures.from_json,
         "image": ImageFeatures.from_json,
         "tabular": TabularFeatures.from_json,
         "text": TextFeatures.from_json,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from .decode import Pixels, decode_image, whole_numbers
 from .inputs import Flags, Front, Inputs, Steps, Table, column_of, refuse
 
 
@@ -24,6 +25,7 @@ class ImageFeatures:
         channels: 1 (grey) or 3 (red, green, blue).
         mean: of the fit rows' pixels, in [0, 1].
         deviation: their standard deviation.
+        resize: whether an encoded image of another size is resized rather than refused.
     """
 
     column: str
@@ -32,26 +34,26 @@ class ImageFeatures:
     channels: int
     mean: float
     deviation: float
+    resize: bool = False
 
     def encode(self, frame: Table) -> Inputs:
-        """``pixels``, uint8 (n, channels, height, width); an image is bytes row by row, or an array.
+        """``pixels``, uint8 (n, channels, height, width).
+
+        An image is the bytes of its pixels, row by row; an array (height, width, channels), or without the
+        last axis where there is one channel; or the bytes of a PNG, JPEG or other file.
 
         Raises:
             ValueError: naming the rows that hold no image of this size.
         """
         if self.column not in frame.columns:
             refuse([f"column {self.column!r} is missing"])
-        shape, problems = (self.height, self.width, self.channels), list[str]()
-        found = np.zeros((len(frame), *shape), np.uint8)
+        problems = list[str]()
+        found = np.zeros((len(frame), self.height, self.width, self.channels), np.uint8)
         for row, value in enumerate(column_of(frame, self.column)):
-            pixels = _pixels(value)
-            if pixels.size == found[row].size:
-                found[row] = pixels.reshape(shape)
-            else:
-                problems.append(
-                    f"column {self.column!r}, row {row}: {found[row].size} bytes are expected "
-                    f"({' x '.join(map(str, shape))}), found {pixels.size}"
-                )
+            try:
+                found[row] = self._pixels(value)
+            except ValueError as error:
+                problems.append(f"column {self.column!r}, row {row}: {error}")
         refuse(problems)
         return Inputs({"pixels": torch.from_numpy(found.transpose(0, 3, 1, 2).copy())})
 
@@ -61,7 +63,7 @@ class ImageFeatures:
 
     def front(self) -> Front:
         """Standardised pixels, a grid."""
-        return Pixels((self.channels, self.height, self.width), self.mean, self.deviation)
+        return Standardised((self.channels, self.height, self.width), self.mean, self.deviation)
 
     def to_json(self) -> dict[str, Any]:
         """As model.json keeps it."""
@@ -72,8 +74,23 @@ class ImageFeatures:
         """The opposite of ``to_json``."""
         return cls(**{name: value for name, value in stored.items() if name != "kind"})
 
+    def _pixels(self, value: Any) -> Pixels:
+        shape = (self.height, self.width, self.channels)
+        if isinstance(value, bytes | bytearray | memoryview):
+            content = bytes(value)
+            if len(content) == math.prod(shape):
+                return np.frombuffer(content, np.uint8).reshape(shape)
+            return decode_image(content, *shape, resize=self.resize)
+        found = whole_numbers(value, np.uint8)
+        if found.shape != shape and (self.channels != 1 or found.shape != shape[:2]):
+            raise ValueError(
+                f"an array of {' x '.join(map(str, shape))} is expected, found one of "
+                f"{' x '.join(map(str, found.shape)) or 'no shape'}"
+            )
+        return found.reshape(shape)
 
-class Pixels(Front):
+
+class Standardised(Front):
     """Pixels to standardised floats; it learns nothing."""
 
     def __init__(self, shape: tuple[int, int, int], mean: float, deviation: float) -> None:
@@ -85,9 +102,3 @@ class Pixels(Front):
     def forward(self, inputs: Inputs) -> Steps:
         """A grid (n, channels, height, width)."""
         return Steps(inputs["pixels"].float() * self.scale + self.shift)
-
-
-def _pixels(value: Any) -> npt.NDArray[np.uint8]:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return np.frombuffer(value, np.uint8)
-    return np.asarray(value, np.uint8)

@@ -72,8 +72,9 @@ class _Feature:
 def measure_drift(now: pl.DataFrame, before: pl.DataFrame, judgement: Judgement, folder: Path) -> Drifted:
     """Measure how far each input column of ``now`` is from ``before``.
 
-    Columns marked `unique` and the sampling unit are left out: their values differ by design. A
-    number that may be missing is compared twice, by its values and by whether it is there.
+    Columns marked `unique`, the sampling unit and columns that divide the parts are left out: their
+    values differ by design. A number that may be missing is compared twice, by its values and by whether
+    it is there.
 
     Args:
         now: the training rows.
@@ -113,7 +114,7 @@ def _features(
     features: list[_Feature] = []
     problems: list[str] = []
     for name, column in judgement.data.described().items():
-        if column.unique or name == judgement.unit:
+        if column.unique or name == judgement.unit or name in judgement.test_set.where:
             continue
         if lacking := [
             part for part, frame in (("before", before), ("now", now)) if name not in frame.columns

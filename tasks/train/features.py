@@ -8,10 +8,10 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
-from tasks.model import image, tabular, text
+from tasks.model import audio, image, tabular, text
 from tasks.model.inputs import Features
-from tasks.plan.data import Image, Tabular, Text
-from tasks.plan.features import TabularFeatures, TextFeatures
+from tasks.plan.data import Audio, Image, Tabular, Text
+from tasks.plan.features import AudioFeatures, TabularFeatures, TextFeatures
 from tasks.plan.plan import Plan
 from tasks.plan.source import CsvFormat
 
@@ -52,7 +52,25 @@ def _image(frame: pl.DataFrame, plan: Plan) -> Features:
     levels = np.arange(256) / 255
     mean = float(counts @ levels)
     deviation = float(np.sqrt(counts @ (levels - mean) ** 2)) or 1.0
-    return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation)
+    resize = data.fit == "resize"
+    return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation, resize)
+
+
+def _audio(frame: pl.DataFrame, plan: Plan) -> Features:
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Audio)  # noqa: S101 - FITTED's key says so
+    assert isinstance(wanted, AudioFeatures)  # noqa: S101 - the plan's kinds fit each other
+    spectrogram = audio.Spectrogram(
+        rate=data.rate,
+        samples=round(data.rate * wanted.seconds),
+        window=round(data.rate * wanted.window_seconds),
+        hop=round(data.rate * wanted.hop_seconds),
+        mels=wanted.mels,
+    )
+    recordings = frame[data.payload].to_list()
+    return audio.AudioFeatures.fit(
+        data.payload, recordings, spectrogram, data.maximum_seconds, resample=data.fit == "resample"
+    )
 
 
 def _text(frame: pl.DataFrame, plan: Plan) -> Features:
@@ -66,5 +84,5 @@ def _text(frame: pl.DataFrame, plan: Plan) -> Features:
 
 
 FITTED: Mapping[str, Callable[[pl.DataFrame, Plan], Features]] = MappingProxyType(
-    {"image": _image, "tabular": _tabular, "text": _text}
+    {"audio": _audio, "image": _image, "tabular": _tabular, "text": _text}
 )

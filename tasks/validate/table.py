@@ -17,6 +17,7 @@ from tasks.ingest.division import validation_rows
 from tasks.plan.base import crossing
 from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
+from tasks.plan.limits import PSEUDO
 from tasks.plan.plan import Plan
 
 FINITE, MISSING, NOT_FINITE, WRONG_TYPE = "finite", "missing", "not finite", "wrong type"
@@ -41,7 +42,7 @@ def attributes_of(judgement: Judgement) -> dict[str, tuple[str, ...]]:
 
 def columns_of(judgement: Judgement, attribute: str) -> list[str]:
     """The data's columns behind an attribute or a crossing."""
-    return [judgement.protected[name].column for name in crossing(attribute)]
+    return [_column_of(judgement, name) for name in crossing(attribute)]
 
 
 def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | None) -> pl.DataFrame:
@@ -75,7 +76,7 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
     groups = [
         _level(judgement, parts).alias(group_of(attribute))
         for attribute, parts in attributes_of(judgement).items()
-        if all(judgement.protected[part].column in raw.columns for part in parts)
+        if all(_column_of(judgement, part) in raw.columns for part in parts)
     ]
     table = typed.with_columns(groups).with_columns(raw.select(forms))
     unit = judgement.unit
@@ -130,6 +131,15 @@ def _form(found: pl.DataType, typed: pl.Expr, name: str) -> pl.Expr:
     )
 
 
+def _column_of(judgement: Judgement, part: str) -> str:
+    return judgement.data.label.column if part in PSEUDO else judgement.protected[part].column
+
+
 def _level(judgement: Judgement, parts: tuple[str, ...]) -> pl.Expr:
-    levels = [level_of(judgement.protected[part]).replace({UNKNOWN: None}) for part in parts]
+    levels = [
+        pl.col(judgement.data.label.column)
+        if part in PSEUDO
+        else level_of(judgement.protected[part]).replace({UNKNOWN: None})
+        for part in parts
+    ]
     return pl.concat_str(levels, separator=" x ")

@@ -1,6 +1,5 @@
 """Archives are pinned by what they hold, not by how they were packed."""
 
-import io
 import tarfile
 import zipfile
 from pathlib import Path
@@ -9,20 +8,12 @@ import pytest
 
 from tasks.errors import SourceError
 from tasks.evidence.digest import digest_of
-from tasks.ingest.archive import digest_archive
+from tasks.ingest.archive import digest_archive, files_in, repack
 
+from .archives import tar, zipped
 from .conftest import sha256
 
 FILES = {"a.txt": b"one", "b/c.txt": b"two"}
-
-
-def tar(path: Path, files: dict[str, bytes], mode: str = "w", mtime: int = 0, prefix: str = "") -> Path:
-    with tarfile.open(path, mode) as bundle:  # type: ignore[call-overload]
-        for name, content in files.items():
-            info = tarfile.TarInfo(prefix + name)
-            info.size, info.mtime = len(content), mtime
-            bundle.addfile(info, io.BytesIO(content))
-    return path
 
 
 def test_digest_is_that_of_the_sorted_list(tmp_path: Path) -> None:
@@ -57,3 +48,26 @@ def test_links_are_refused(tmp_path: Path) -> None:
         bundle.addfile(info)
     with pytest.raises(SourceError, match="link is a link or a device"):
         digest_archive(tmp_path / "a.tar")
+
+
+def test_repacking_keeps_the_members_alone_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    files = {"recordings/b.wav": b"two", "recordings/a.wav": b"one", "README.md": b"of recordings"}
+    packed = [
+        tar(tmp_path / "github", files, "w:gz", mtime=5, prefix="project-26eb9aaf/"),
+        tar(tmp_path / "mirror", dict(reversed(files.items())), "w:xz"),
+        zipped(tmp_path / "zip", files),
+    ]
+    for i, archive in enumerate(packed):
+        repack(archive, r"recordings/\w+\.wav$", tmp_path / f"{i}.tar")
+    assert len({(tmp_path / f"{i}.tar").read_bytes() for i in range(3)}) == 1
+    assert [name for name, _ in files_in(tmp_path / "0.tar")] == ["recordings/a.wav", "recordings/b.wav"]
+    named = [["recordings/a.wav", sha256(b"one")], ["recordings/b.wav", sha256(b"two")]]
+    assert digest_archive(tmp_path / "0.tar") == digest_of(named)
+
+
+def test_repacking_nothing_or_a_name_twice_is_refused(tmp_path: Path) -> None:
+    archive = tar(tmp_path / "a.tar", {"one/a.wav": b"1", "two/a.wav": b"2"})
+    with pytest.raises(SourceError, match=r"holds no file that fits `members` '\\\\\.mp3\$'"):
+        repack(archive, r"\.mp3$", tmp_path / "b.tar")
+    with pytest.raises(SourceError, match=r"holds a\.wav more than once"):
+        repack(archive, r"\w\.wav$", tmp_path / "b.tar")

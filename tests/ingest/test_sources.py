@@ -28,11 +28,13 @@ from cryptography.x509.oid import NameOID
 
 from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
 from tasks.ingest import origins
+from tasks.ingest.archive import digest_archive
 from tasks.ingest.sources import fetch
 from tasks.plan.source import Source
 
+from .archives import tar
 from .conftest import sha256
-from .test_archive import FILES, tar
+from .test_archive import FILES
 
 CONTENT = b"a,b\n1,2\n" * 1000
 WRONG = b"a,b\n1,3\n" * 1000
@@ -172,8 +174,6 @@ def test_empty_answer_is_called_empty(tmp_path: Path) -> None:
 
 
 def test_archive_is_pinned_by_its_members(tmp_path: Path) -> None:
-    from tasks.ingest.archive import digest_archive
-
     origin = tar(tmp_path / "origin.tar.gz", FILES, "w:gz", mtime=7)
     digest = digest_archive(tar(tmp_path / "other.tar", FILES))
     pinned = source(origin.as_uri(), name="pack.tar.gz", digest=digest)
@@ -347,3 +347,29 @@ def test_https_missing_page_is_no_network_error(tmp_path: Path, https: str) -> N
     with pytest.raises(SourceError, match="404") as caught:
         fetch(source(f"{https}/none"), tmp_path / "raw" / "rows.csv", None)
     assert not isinstance(caught.value, SourceUnreachable)
+
+
+@pytest.mark.parametrize("origin", ["project.tar.gz", "mirror.tar.xz"])
+def test_members_of_an_archive_are_kept_alone(tmp_path: Path, origin: str) -> None:
+    packed = {f"project-1a2b/{name}": content for name, content in FILES.items()} | {"README.md": b"more"}
+    archive = tar(tmp_path / origin, packed, f"w:{origin[-2:]}", mtime=7)
+    kept = tar(tmp_path / "kept.tar", {"c.txt": b"two"})
+    wanted = Source(
+        name="rows.tar",
+        sha256=digest_archive(kept),
+        part="all",
+        origins=[archive.as_uri()],
+        members=r"c\.txt$",
+    )
+    fetch(wanted, tmp_path / "raw" / "rows.tar", None)
+    assert (tmp_path / "raw" / "rows.tar").read_bytes() == kept.read_bytes()
+    other = wanted.model_copy(update={"members": r"\w\.txt$"})
+    with pytest.raises(SourceError, match=f"sha256 {wanted.sha256} is expected"):
+        fetch(other, tmp_path / "raw" / "rows.tar", None)
+
+
+def test_members_are_of_a_tar() -> None:
+    with pytest.raises(ValueError, match=r"`members` is for a source whose name ends in \.tar"):
+        Source(name="rows.zip", sha256="0" * 64, part="all", origins=["file:/x"], members="x")
+    with pytest.raises(ValueError, match="a regular expression is expected"):
+        Source(name="rows.tar", sha256="0" * 64, part="all", origins=["file:/x"], members="(")

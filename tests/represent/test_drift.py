@@ -105,11 +105,14 @@ def test_a_column_on_a_tiny_scale_is_measured_on_its_own(tmp_path: Path) -> None
 
 def test_columns_that_differ_by_design_are_left_out(tmp_path: Path) -> None:
     columns = {**COLUMNS, "person": {"type": "category"}, "ticket": {"type": "integer", "unique": True}}
+    columns["year"] = {"type": "integer"}
     parts = [
-        frame().with_columns(person=pl.lit(name), ticket=pl.int_range(400) + start)
+        frame().with_columns(person=pl.lit(name), ticket=pl.int_range(400) + start, year=pl.lit(start))
         for name, start in (("x", 0), ("y", 10_000))
     ]
-    found = measure_drift(*parts, judgement(columns, unit="person"), tmp_path)
+    found = measure_drift(
+        *parts, judgement(columns, unit="person", test_set={"where": {"year": ["10000"]}}), tmp_path
+    )
     assert set(by_name(found)) == {"kind", "size"}
 
 

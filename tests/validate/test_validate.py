@@ -38,6 +38,16 @@ def test_good_data_keeps_every_rule(small: Small) -> None:
     assert all(e.met for e in found.expectations)
 
 
+def test_the_true_classes_are_groups_too(small: Small) -> None:
+    for attribute in ("label", "sex x label"):
+        limit = {"metric": "accuracy_difference", "attribute": attribute, "limit": 0.3}
+        small.document["judgement"]["limits"].append(limit)
+    found = judged(small)
+    assert found.problems == ()
+    rules = {e.rule for e in found.expectations}
+    assert {"at least two groups by label", "at least two groups by sex x label"} <= rules
+
+
 BAD: dict[str, tuple[Callable[[Small], None], str]] = {
     "missing column": (
         lambda s: s.put("train", [row.partition(",")[2] for row in rows(60)], "job,score,sex,income"),
