@@ -36,8 +36,10 @@ class Inputs:
         return self.tensors[name]
 
     def rows(self, which: slice | torch.Tensor) -> Inputs:
-        """The same for some of the samples."""
-        return Inputs({name: tensor[which] for name, tensor in self.tensors.items()})
+        """The same for some of the samples: a slice, or positions (int64) in any order."""
+        if isinstance(which, slice):
+            return Inputs({name: tensor[which] for name, tensor in self.tensors.items()})
+        return Inputs({name: tensor.index_select(0, which) for name, tensor in self.tensors.items()})
 
     def to(self, device: torch.device) -> Inputs:
         """The same on another device."""
@@ -54,6 +56,10 @@ class Steps(NamedTuple):
 
     values: torch.Tensor
     real: torch.Tensor | None = None
+
+    def rows(self, which: slice) -> Steps:
+        """The same for some of the samples."""
+        return Steps(self.values[which], None if self.real is None else self.real[which])
 
 
 class Front(nn.Module):

@@ -27,12 +27,20 @@ def deterministic(threads: int) -> Iterator[None]:
     """
     threads_before = torch.get_num_threads()
     algorithms_before = torch.are_deterministic_algorithms_enabled()
+    filled_before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses to be deterministic without
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=True)
+    # Else torch writes NaN into all that it allocates: nothing here reads what nothing wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # The moments of a dead unit decay to numbers so small that a processor takes a hundred times as long
+    # over them; they end as 0. There is no way to ask what was set before: torch starts with False.
+    torch.set_flush_denormal(True)
     try:
         with torch.random.fork_rng():
             yield
     finally:
+        torch.set_flush_denormal(False)
+        torch.utils.deterministic.fill_uninitialized_memory = filled_before  # type: ignore[attr-defined]
         torch.use_deterministic_algorithms(mode=algorithms_before)
         torch.set_num_threads(threads_before)

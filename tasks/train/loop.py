@@ -5,39 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from itertools import islice
+from typing import TypeAlias
 
 import torch
 from torch import nn
 
 from tasks.errors import Refusal
-from tasks.model.inputs import Inputs
+from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 from tasks.model.rule import Rule
 from tasks.plan.training import GradientDescent, Training
+from tasks.train.batches import Rows, batches, outputs_of
 from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
 
 SCORED_AT_ONCE = 8192
-
-
-class Rows(NamedTuple):
-    """Rows to learn from or to validate on, all on one device.
-
-    Attributes:
-        inputs: encoded, n rows.
-        labels: int64 (n,), position of the class, or float32 (n,), a number.
-        weights: float32 (n,), mean 1.
-    """
-
-    inputs: Inputs
-    labels: torch.Tensor
-    weights: torch.Tensor
-
-    def to(self, device: torch.device) -> Rows:
-        """The same on another device."""
-        return Rows(self.inputs.to(device), self.labels.to(device), self.weights.to(device))
 
 
 @dataclass
@@ -121,34 +105,49 @@ def _train_epoch(
     """One pass over the fit rows: mean loss and last learning rate."""
     network, optimizer, device = state.network.train(), state.optimizer, fit.labels.device
     n = len(fit.labels)
-    batches = torch.split(torch.randperm(n).to(device), training.batch)
-    together = len(batches) if isinstance(training.optimizer, GradientDescent) else training.accumulate
-    steps = math.ceil(len(batches) / together)
+    order = torch.randperm(n).to(device)
+    count = math.ceil(n / training.batch)
+    together = count if isinstance(training.optimizer, GradientDescent) else training.accumulate
+    steps = math.ceil(count / together)
     past = [each.validation_loss for each in state.history]
-    sums = torch.zeros(len(batches), device=device)
+    whole = min(n, together * training.batch)
+    share = torch.full((), 1 / whole, device=device)
+    drawn = batches(network, fit, order, training.batch)
+    sums: list[torch.Tensor] = []
     rate = 0.0
     for i in range(steps):
         step = (epoch - 1) * steps + i
         rate = training.optimizer.rate * rate_factor(training.schedule, step, steps, training.epochs, past)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
-        group = batches[i * together : (i + 1) * together]
-        rows = sum(map(len, group))
-        for j, batch in enumerate(group, start=i * together):
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
-                outputs = network(fit.inputs.rows(batch))
-            total = (objective.losses(outputs.float(), fit.labels[batch]) * fit.weights[batch]).sum()
-            (total / rows).backward()  # type: ignore[no-untyped-call]
-            sums[j] = total.detach()
+        rows = min(together * training.batch, n - i * together * training.batch)
+        if rows < whole:  # the last step of the epoch
+            share = torch.full((), 1 / rows, device=device)
+        for batch in islice(drawn, together):
+            outputs = _outputs(network, batch.given, training)
+            total = objective.losses(outputs, batch.labels) @ batch.weights
+            total.backward(share)  # type: ignore[no-untyped-call]
+            sums.append(total.detach())
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
     # Looked at once an epoch: on a GPU each look would wait for the device.
-    if not bool(sums.isfinite().all()):
-        first = int((~sums.isfinite()).nonzero()[0])
-        where = f"epoch {epoch}, batch {first + 1} of {len(batches)}"
-        raise Refusal(_not_finite(training, where, f"{float(sums[first]):g}"))
-    return float(sums.sum()) / n, rate
+    losses = torch.stack(sums)
+    if not bool(losses.isfinite().all()):
+        first = int((~losses.isfinite()).nonzero()[0])
+        where = f"epoch {epoch}, batch {first + 1} of {count}"
+        raise Refusal(_not_finite(training, where, f"{float(losses[first]):g}"))
+    return float(losses.sum()) / n, rate
+
+
+def _outputs(network: Network, given: Inputs | Steps, training: Training) -> torch.Tensor:
+    """Outputs (members, n, outputs), float32 at any precision."""
+    if training.precision == "float32":
+        return outputs_of(network, given)
+    device = next(network.parameters()).device
+    with torch.autocast(device.type, torch.bfloat16):
+        outputs = outputs_of(network, given)
+    return outputs.float()
 
 
 def _not_finite(training: Training, where: str, found: str) -> str:

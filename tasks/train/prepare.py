@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +17,12 @@ from tasks.mitigate.reweigh import mitigate
 from tasks.model.inputs import Features
 from tasks.plan.data import Classes, Label, Number
 from tasks.plan.plan import Plan
+from tasks.train.batches import Rows
 from tasks.train.features import fit_features
-from tasks.train.loop import Rows
+
+
+POWERS: Mapping[str, float] = MappingProxyType({"none": 0.0, "root": 0.5, "balanced": 1.0})
+"""Of the factors that balance the classes, by the plan's `class_weights`."""
 
 
 class Prepared(NamedTuple):
@@ -75,8 +81,9 @@ def prepare(
     rows = side(fit), side(validation)
     if isinstance(label, Classes):
         _require_every_class(rows[0].labels, label)
-        if getattr(plan.recipe.training.loss, "class_weights", "none") == "balanced":
-            factors = _balancing(rows[0], len(label.values))
+        power = POWERS[getattr(plan.recipe.training.loss, "class_weights", "none")]
+        if power:
+            factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
     return Prepared(features, *rows, int(strange.sum()))
 
