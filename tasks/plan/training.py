@@ -13,8 +13,11 @@ Decay = Annotated[float, Field(ge=0)]
 Epochs = Annotated[float, Field(ge=0)]
 Factor = Annotated[float, Field(gt=0, lt=1)]
 ClassWeights = Annotated[
-    Literal["none", "balanced"],
-    Field(description="`balanced` gives every class the same weight in all"),
+    Literal["none", "root", "balanced"],
+    Field(
+        description="`balanced` gives every class the same weight in all, `root` a row the square root of "
+        "what `balanced` would: between both, as macro-F1 often asks for"
+    ),
 ]
 
 
