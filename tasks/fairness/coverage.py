@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,8 @@ def _counted(training: Cube, limit: Limit, where: str) -> Counted:
 
 
 def _showable(part: _Part, limit: Limit, alpha: float) -> Showable:
+    if limit.metric not in METRICS:  # of a number: how far it will spread is unknown before training
+        return Showable.unknown(limit, alpha)
     metric = METRICS[limit.metric]
     if any(isinstance(quantity, Score) for quantity in metric.quantities):
         return Showable.unknown(limit, alpha, ENOUGH, tuple(_of_scores(part)))
@@ -149,7 +152,7 @@ def _showable(part: _Part, limit: Limit, alpha: float) -> Showable:
     )
 
 
-def _sums(part: _Part, quantity: Quantity) -> Iterator[tuple[Sequence[_Shares], bool]]:
+def _sums(part: _Part, quantity: Quantity[Any]) -> Iterator[tuple[Sequence[_Shares], bool]]:
     """The shares that each table of a quantity adds up, and whether they have no rows in common."""
     counted = part.counted
     if isinstance(quantity, Odds):

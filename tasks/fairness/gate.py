@@ -11,7 +11,7 @@ what would settle it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.fairness import settling
 from tasks.fairness.counted import Counted, count_groups
 from tasks.fairness.cube import Cube
 from tasks.fairness.groups import Groups
+from tasks.fairness.quantities import Of_contra
 from tasks.fairness.scales import Scale, pairs_of
 from tasks.fairness.settling import Pair
 from tasks.fairness.table import METRICS, Metric
@@ -58,38 +59,84 @@ def judge(
         ValueError: for a limit that can't be read, an attribute that the cube lacks or that has fewer
             than two levels, a metric of the score where there is none, or a level that is none.
     """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha: a level above 0 and below 1 is expected, found {alpha:g}")
+    return judge_cases(cases_of(cube, limits, too_small, training_counts), alpha)
+
+
+def cases_of(
+    cube: Cube,
+    limits: Sequence[Limit | Mapping[str, Any]],
+    too_small: TooSmall | None = None,
+    training_counts: Cube | None = None,
+) -> list[Case]:
+    """The limits with what they compare, as `judge` takes them.
+
+    Raises:
+        ValueError: as `judge`.
+    """
     policy = too_small or TooSmall()
     wanted = parse_limits(limits)
+    require_of(METRICS, wanted, "of a predicted number, these are classes")
     counted: dict[tuple[str, ...], Counted] = {}
     for attributes in (crossing(limit.attribute) for limit in wanted):
         if attributes not in counted:
             counted[attributes] = count_groups(cube, attributes, policy, training_counts)
-    compared = [tables_of(METRICS[limit.metric], counted[crossing(limit.attribute)]) for limit in wanted]
-    comparisons = sum(
-        len(pairs_of(METRICS[limit.metric].scale, np.flatnonzero(groups.judged).tolist()))
-        for limit, tables in zip(wanted, compared, strict=True)
-        for groups in tables
-    )
+    metrics = ((limit, METRICS[limit.metric]) for limit in wanted)
     return [
-        _Case(limit, METRICS[limit.metric], tables, alpha, max(1, comparisons)).judged()
-        for limit, tables in zip(wanted, compared, strict=True)
+        Case(limit, metric, tables_of(metric, counted[crossing(limit.attribute)]))
+        for limit, metric in metrics
     ]
 
 
-def tables_of(metric: Metric, counted: Counted) -> list[Groups]:
+def require_of(known: Container[str], limits: Sequence[Limit], others: str) -> None:
+    """Refuse metrics of another kind of label.
+
+    Raises:
+        ValueError: naming all of them; ``others`` says what they are of.
+    """
+    if strange := [limit.metric for limit in limits if limit.metric not in known]:
+        raise ValueError(f"{', '.join(dict.fromkeys(strange))}: {others}")
+
+
+def judge_cases(cases: Sequence[Case], alpha: float) -> list[Judged]:
+    """Judge limits together, on the rows of one set or of several; one record each, in their order.
+
+    Args:
+        cases: the limits with what they compare.
+        alpha: the level in force, in (0, 1).
+
+    Raises:
+        ValueError: for a level that is none.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha: a level above 0 and below 1 is expected, found {alpha:g}")
+    comparisons = sum(
+        len(pairs_of(case.metric.scale, np.flatnonzero(groups.judged).tolist()))
+        for case in cases
+        for groups in case.tables
+    )
+    return [
+        _Case(case.limit, case.metric, case.tables, alpha, max(1, comparisons)).judged() for case in cases
+    ]
+
+
+def tables_of(metric: Metric[Of_contra], counted: Of_contra) -> list[Groups]:
     """Each quantity of a metric by group."""
     return [table for quantity in metric.quantities for table in quantity.tables(counted)]
 
 
 @dataclass(frozen=True, eq=False)
-class _Case:
-    """One limit and the groups it compares."""
+class Case:
+    """One limit and the groups it compares, in each quantity of its metric."""
 
     limit: Limit
-    metric: Metric
+    metric: Metric[Any]
     tables: list[Groups]
+
+
+@dataclass(frozen=True, eq=False)
+class _Case(Case):
+    """A case at its level."""
+
     alpha: float
     comparisons: int
 

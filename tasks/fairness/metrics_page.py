@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
-from tasks.fairness.table import METRICS, Method, Metric
+from tasks.fairness.table import EVERY, Method, Metric
 
 PAGE = Path("docs/metrics.md")
 
@@ -20,6 +20,9 @@ METHODS: Mapping[Method, str] = {
     "part of the level",
     "DeLong": "DeLong's variance, on the logit, widened by what the bins hide",
     "normal": "normal limits from the score's histograms, widened by what the bins hide",
+    "betting": "limits of a mean within a known range, at every size (Waudby-Smith and Ramdas 2024); "
+    "a pair takes each at half of the level",
+    "Massart": "the distance of a sample's distribution from the true one, at every size (Massart 1990)",
     "bootstrap": "replicates drawn from the cube of each pair of groups, with a seed from its counts",
 }
 
@@ -64,8 +67,9 @@ Written by `python -m tasks.fairness.metrics_page` from the metric table (`tasks
 
 `tp`, `fp`, `fn`, `tn` are a group's rows by true and predicted class, the positive class against the rest;
 with several classes and no positive one, each class is held against the rest and the worst counts. A plan
-limits a metric by its name. A `difference` or `maximum` must lie below its limit, a `ratio` or `minimum`
-above. A metric that is undefined is never 0 and never a pass.
+limits a metric by its name. Of a predicted number, `f` is the prediction and `y` the true number, and limits
+on means and errors are in its unit. A `difference` or `maximum` must lie below its limit, a `ratio` or
+`minimum` above. A metric that is undefined is never 0 and never a pass.
 """
 
 
@@ -78,7 +82,7 @@ def _lines() -> Iterator[str]:
     yield COUNTED
     yield "## Between groups\n"
     names = ("metric", "of each group", "over groups", "better", "undefined when", "method", "source")
-    yield from _table(names, (_row(metric) for metric in METRICS.values()))
+    yield from _table(names, (_row(metric) for metric in EVERY.values()))
     yield "\n## Methods\n"
     yield "How a method keeps its level is stated in [evidence_format.md](evidence_format.md).\n"
     yield from _table(("method", "limits"), ((name, METHODS[name]) for name in get_args(Method)))
@@ -87,7 +91,7 @@ def _lines() -> Iterator[str]:
     yield from _table(("metric", "formula", "undefined when", "method", "source"), INDIVIDUAL)
 
 
-def _row(metric: Metric) -> tuple[str, ...]:
+def _row(metric: Metric[Any]) -> tuple[str, ...]:
     return (
         f"`{metric.name}`",
         metric.formula,

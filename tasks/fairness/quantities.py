@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tasks.fairness.counted import Counted
 from tasks.fairness.groups import Groups
@@ -13,8 +13,11 @@ from tasks.fairness.metrics import RATES, Rate
 from tasks.fairness.shares import shares
 from tasks.fairness.sums import sums
 
+Of_contra = TypeVar("Of_contra", contravariant=True)
+"""What a quantity is taken of: counts by class, or a regression's sums."""
 
-class Quantity(Protocol):
+
+class Quantity(Protocol[Of_contra]):
     """Something that each group has one of, or one of for each class."""
 
     @property
@@ -22,7 +25,7 @@ class Quantity(Protocol):
         """From the group's counts."""
         ...
 
-    def tables(self, counted: Counted) -> list[Groups]:
+    def tables(self, counted: Of_contra) -> list[Groups]:
         """The quantity by group: one table, or one a class where each is held against the rest."""
         ...
 
@@ -130,4 +133,4 @@ class Score:
         return [self.by_group(counted)]
 
 
-Quantities = Sequence[Quantity]
+Quantities: TypeAlias = Sequence[Quantity[Any]]

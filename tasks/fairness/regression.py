@@ -1,6 +1,9 @@
-"""What the audit of a regression needs of its rows, by group: sums, and a histogram of the predictions.
+"""What the audit of a regression needs of its rows, by group: sums, nodes, a histogram of predictions.
 
-Mergeable by addition. Statistical parity of a regression is sup over z of |P(f >= z | g) - P(f >= z)|
+Mergeable by addition. The limits of means (`tasks.fairness.betting`) need no rows either: each row is shared
+out between the two nodes around its prediction, its residual and its squared residual.
+
+Statistical parity of a regression is sup over z of |P(f >= z | g) - P(f >= z)|
 (Agarwal et al. 2019, Fair Regression). At the histogram's edges it is exact; between two of them each tail
 lies between its values at both, so `parity` gives bounds that hold whatever the predictions within the bins
 are, at most the larger share of a bin (the group's or the whole's) apart.
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,15 +21,29 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.evidence.digest import canonical_json
+from tasks.fairness.betting import share_out
 from tasks.fairness.columns import UNKNOWN, encode, natural_order
-from tasks.fairness.counting import count, weigh
+from tasks.fairness.counting import cell_of_each_row, count, weigh
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-SCHEMA = 1
+SCHEMA = 2
 SUMS = ("prediction", "residual", "absolute", "square")
 """Sums over rows of f, f - y, |f - y| and (f - y)^2."""
+NODES = 128
+"""Spaces between the nodes of the predictions; between those of the residuals are twice as many."""
+
+
+def nodes_of(label_range: tuple[float, float]) -> dict[str, Floats]:
+    """Nodes of a label's predictions, of their residuals (0 is one) and of the squared residuals.
+
+    The first divide the range evenly, those of the residuals have the same distance on either side of 0, and
+    those of the squares are the squares of these.
+    """
+    low, high = label_range
+    steps = (high - low) * np.arange(NODES + 1) / NODES
+    return {"prediction": low + steps, "residual": np.append(-steps[:0:-1], steps), "square": steps**2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +53,30 @@ class RegressionTable:
     Attributes:
         attribute: what the groups are of.
         levels: the groups, in natural order with "unknown" last.
+        label_range: smallest and largest value of y and f.
         edges: inner edges of the histogram, rising; bin i holds edges[i - 1] <= f < edges[i].
         counts: predictions by bin, shape [levels, bins].
         sums: those named in `SUMS`, shape [levels, 4], in the unit of y (the last squared).
+        nodes: rows shared out over the nodes of `nodes_of`, each of shape [levels, nodes].
     """
 
     attribute: str
     levels: tuple[str, ...]
+    label_range: tuple[float, float]
     edges: tuple[float, ...]
     counts: Ints
     sums: Floats
+    nodes: Mapping[str, Floats]
 
     @classmethod
     def from_arrays(
-        cls, y_true: Any, y_pred: Any, attribute: str, group: Any, edges: Sequence[float]
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        attribute: str,
+        group: Any,
+        edges: Sequence[float],
+        label_range: tuple[float, float],
     ) -> Self:
         """Sum rows.
 
@@ -59,11 +86,13 @@ class RegressionTable:
             attribute: the group's name.
             group: shape [rows]; missing values are the level "unknown".
             edges: inner edges of the histogram, fixed on validation rows or by the plan.
+            label_range: smallest and largest value that y_true and y_pred may have.
 
         Raises:
-            ValueError: for lengths that differ, numbers that are not finite, edges that do not rise.
+            ValueError: for lengths that differ, numbers that are not finite or out of range, edges that do
+                not rise.
         """
-        truth, guess = _finite("y_true", y_true), _finite("y_pred", y_pred)
+        truth, guess = (_within(*c, label_range) for c in (("y_true", y_true), ("y_pred", y_pred)))
         codes = encode(attribute, group, missing=UNKNOWN)
         inner = np.asarray(edges, np.float64)
         if inner.ndim != 1 or not len(inner) or (np.diff(inner) <= 0).any() or not np.isfinite(inner).all():
@@ -80,32 +109,61 @@ class RegressionTable:
         sums = np.stack([weigh([codes], column)[0] for column in columns], axis=-1)
         kept = [i for i, level in enumerate(codes.levels) if codes.declared or counts[i].any()]
         kept.sort(key=lambda i: natural_order(codes.levels[i]))
+        values = {"prediction": guess, "residual": residual, "square": residual**2}
+        nodes = {
+            name: share_out(values[name], cell_of_each_row([codes]), own, len(counts))[kept]
+            for name, own in nodes_of(label_range).items()
+        }
         levels = tuple(codes.levels[i] for i in kept)
-        return cls(attribute, levels, tuple(inner.tolist()), counts[kept], sums[kept])
+        return cls(attribute, levels, label_range, tuple(inner.tolist()), counts[kept], sums[kept], nodes)
 
     def merge(self, other: RegressionTable) -> RegressionTable:
         """Add another part of the rows.
 
         Raises:
-            ValueError: for another attribute or other edges.
+            ValueError: for another attribute or range, or other edges.
         """
-        if (self.attribute, self.edges) != (other.attribute, other.edges):
-            raise ValueError("tables of one attribute and the same edges are expected, found others")
+        if self._same != other._same:
+            raise ValueError(
+                "tables of one attribute and range and the same edges are expected, found others"
+            )
         levels = tuple(sorted({*self.levels, *other.levels}, key=natural_order))
-        counts = np.zeros((len(levels), len(self.edges) + 1), np.int64)
-        sums = np.zeros((len(levels), len(SUMS)))
-        for table in (self, other):
-            rows = [levels.index(level) for level in table.levels]
-            counts[rows] += table.counts
-            sums[rows] += table.sums
-        return RegressionTable(self.attribute, levels, self.edges, counts, sums)
+        one, two = self.widened(levels), other.widened(levels)
+        return replace(
+            one,
+            counts=one.counts + two.counts,
+            sums=one.sums + two.sums,
+            nodes={name: own + two.nodes[name] for name, own in one.nodes.items()},
+        )
+
+    def widened(self, levels: Sequence[str]) -> RegressionTable:
+        """The same rows with these levels, which are all of its own and perhaps more, without rows."""
+        rows = [levels.index(level) for level in self.levels]
+
+        def wide(own: NDArray[Any]) -> NDArray[Any]:
+            found = np.zeros((len(levels), own.shape[1]), own.dtype)
+            found[rows] = own
+            return found
+
+        nodes = {name: wide(own) for name, own in self.nodes.items()}
+        counts, sums = wide(self.counts), wide(self.sums)
+        return replace(self, levels=tuple(levels), counts=counts, sums=sums, nodes=nodes)
+
+    @property
+    def _same(self) -> tuple[object, ...]:
+        return self.attribute, self.label_range, self.edges
+
+    @property
+    def rows(self) -> Ints:
+        """Rows of each group."""
+        return np.asarray(self.counts.sum(axis=1))
 
     def metrics(self) -> pl.DataFrame:
         """One row per group: level, n, mean_prediction, mae, mse, rmse, residual, parity_low, parity_high.
 
         Errors and residual (signed, f - y) are means over the group's rows; null without rows.
         """
-        n = self.counts.sum(axis=1)
+        n = self.rows
         means = self.sums / np.where(n > 0, n, 1)[:, None]
         low, high = self.parity()
         columns = {
@@ -136,36 +194,58 @@ class RegressionTable:
         high = np.maximum(start - all_end, all_start - end).max(axis=1)
         return low, np.minimum(high, 1)
 
-    def to_json(self) -> bytes:
-        """The table's one form in bytes."""
-        content = {
+    def to_value(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {
             "schema": SCHEMA,
             "attribute": self.attribute,
             "levels": list(self.levels),
+            "label_range": list(self.label_range),
             "edges": list(self.edges),
             "counts": self.counts.tolist(),
             "sums": self.sums.tolist(),
+            "nodes": {name: own.tolist() for name, own in self.nodes.items()},
         }
-        return canonical_json(content) + b"\n"
+
+    def to_json(self) -> bytes:
+        """The table's one form in bytes."""
+        return canonical_json(self.to_value()) + b"\n"
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote; raises as `from_value`."""
+        return cls.from_value(json.loads(content))
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_value` gave.
 
         Raises:
-            ValueError: for another schema, or tables that do not fit the levels and edges.
+            ValueError: for another schema, or tables that do not fit the levels, edges and nodes.
         """
-        value: Mapping[str, Any] = json.loads(content)
         if value.get("schema") != SCHEMA:
             raise ValueError(
                 f"regression table of schema {SCHEMA} is expected, found {value.get('schema')!r}"
             )
         levels, edges = tuple(value["levels"]), tuple(value["edges"])
+        low, high = value["label_range"]
         counts, sums = np.array(value["counts"], np.int64), np.array(value["sums"], np.float64)
-        shapes = (len(levels), len(edges) + 1), (len(levels), len(SUMS))
-        if (counts.shape, sums.shape) != shapes or (counts < 0).any():
-            raise ValueError(f"tables of shapes {shapes} are expected, found {counts.shape}, {sums.shape}")
-        return cls(value["attribute"], levels, edges, counts, sums)
+        nodes = {name: np.array(value["nodes"][name], np.float64) for name in nodes_of((low, high))}
+        shapes = [(len(levels), len(edges) + 1), (len(levels), len(SUMS))]
+        shapes += [(len(levels), len(own)) for own in nodes_of((low, high)).values()]
+        found = [counts.shape, sums.shape, *(own.shape for own in nodes.values())]
+        if found != shapes or (counts < 0).any() or any((own < 0).any() for own in nodes.values()):
+            raise ValueError(f"tables of shapes {shapes} are expected, found {found}")
+        return cls(value["attribute"], levels, (low, high), edges, counts, sums, nodes)
+
+
+def _within(name: str, values: Any, label_range: tuple[float, float]) -> Floats:
+    array, (low, high) = _finite(name, values), label_range
+    if outside := int(((array < low) | (array > high)).sum()):
+        raise ValueError(
+            f"{name}: numbers from {low:g} to {high:g} are expected, {outside} of {len(array)} are others"
+        )
+    return array
 
 
 def _finite(name: str, values: Any) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil, isfinite, isnan
+from typing import Any
 
 from scipy.special import ndtri
 
@@ -71,7 +72,7 @@ def said_bounds(low: float | None, high: float | None) -> str:
 class View:
     """A limit and the levels in force, for what is said about it."""
 
-    metric: Metric
+    metric: Metric[Any]
     limit: Limit
     alpha: float
     comparisons: int

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal
 
 from tasks.fairness.abroca import areas
+from tasks.fairness.counted import Counted
 from tasks.fairness.links import F1, ODDS
 from tasks.fairness.metrics import BASE_RATE, JACCARD, MISSES, RATES, REJECTION_RATE
-from tasks.fairness.quantities import Macro, Odds, Quantity, Score, Share
+from tasks.fairness.quantities import Macro, Odds, Of_contra, Quantity, Score, Share
+from tasks.fairness.regression_quantities import Distance, Mean, Summed
 from tasks.fairness.scales import Difference, Greatest, Least, LogRatio, Ratio, Scale
 from tasks.fairness.scored import auc, calibration_error, calibration_slope
 from tasks.fairness.words import words
 from tasks.plan.metrics import FAMILIES, MACRO, PROPORTIONS, Kind
 from tasks.plan.metrics import METRICS as BOUNDED
 
-Method = Literal["exact", "linear", "DeLong", "normal", "bootstrap"]
+Method = Literal["exact", "linear", "DeLong", "normal", "bootstrap", "betting", "Massart"]
 
 HARDT = "Hardt, Price and Srebro 2016, Equality of Opportunity in Supervised Learning"
 GAPS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -50,7 +52,7 @@ SCALES: Mapping[Kind, Scale] = {
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Generic[Of_contra]):
     """A row of the table.
 
     Attributes:
@@ -67,7 +69,7 @@ class Metric:
 
     name: str
     words: str
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[Quantity[Of_contra], ...]
     kind: Kind
     scale: Scale
     aggregation: str
@@ -97,14 +99,14 @@ FEW = "a judged group has no positives or no negatives; not judged below 20 of e
 
 def _row(
     name: str,
-    quantities: tuple[Quantity, ...],
+    quantities: tuple[Quantity[Of_contra], ...],
     source: str,
     *,
     scale: Scale | None = None,
     undefined: str = NO_ROWS,
     method: Method = "exact",
     aggregation: str = "",
-) -> Metric:
+) -> Metric[Of_contra]:
     kind = BOUNDED[name].kind
     return Metric(
         name=name,
@@ -119,7 +121,7 @@ def _row(
     )
 
 
-def _of_rates() -> Iterator[Metric]:
+def _of_rates() -> Iterator[Metric[Counted]]:
     for family in (*FAMILIES, "disparate_impact"):
         rates, source = GAPS[family]
         for name in (f"{family}_{kind}" for kind in ("difference", "ratio")):
@@ -136,7 +138,7 @@ def _of_rates() -> Iterator[Metric]:
             yield _row(f"{name}_{kind}", (Macro(rate),), f"{rate.source}; macro mean", method="linear")
 
 
-def _of_odds() -> Iterator[Metric]:
+def _of_odds() -> Iterator[Metric[Counted]]:
     worst_pair = "max over pairs of groups of |gap in TPR| + |gap in FPR|"
     half, whole = (tuple(Odds(sign, weight) for sign in (1, -1)) for weight in (0.5, 1.0))
     yield _row(
@@ -163,7 +165,7 @@ def _of_odds() -> Iterator[Metric]:
     )
 
 
-def _of_errors() -> Iterator[Metric]:
+def _of_errors() -> Iterator[Metric[Counted]]:
     wide = Difference(float("inf"))
     for kind, scale in SCALES.items():
         yield _row(
@@ -182,7 +184,7 @@ def _of_errors() -> Iterator[Metric]:
     )
 
 
-def _of_scores() -> Iterator[Metric]:
+def _of_scores() -> Iterator[Metric[Counted]]:
     area = Score("share of pairs of a positive and a negative that the score puts in order", auc)
     for kind in SCALES:
         yield _row(f"auc_{kind}", (area,), "DeLong et al. 1988", undefined=FEW, method="DeLong")
@@ -201,7 +203,31 @@ def _of_scores() -> Iterator[Metric]:
     yield _row("abroca", (curves,), source, undefined=FEW, method="bootstrap", aggregation=worst)
 
 
-METRICS: Mapping[str, Metric] = {
+def _of_numbers() -> Iterator[Metric[Summed]]:
+    wide = Difference(float("inf"))
+    means = {
+        "mean_prediction": (Mean("mean_prediction", "mean of f", "prediction"), "Calders et al. 2013"),
+        "residual": (Mean("residual", "mean of f - y", "residual"), "Calders et al. 2013"),
+        "mae": (Mean("mae", "mean of |f - y|", "absolute"), "Agarwal, Dudik and Wu 2019, bounded group loss"),
+        "rmse": (
+            Mean("rmse", "square root of the mean of (f - y)^2", "square", root=2),
+            "Agarwal, Dudik and Wu 2019, bounded group loss",
+        ),
+        "mse": (Mean("mse", "mean of (f - y)^2", "square"), "Agarwal, Dudik and Wu 2019, bounded group loss"),
+    }
+    for name, (mean, source) in means.items():
+        for kind, scale in (("difference", wide), ("ratio", Ratio()), ("maximum", Greatest())):
+            if f"{name}_{kind}" in BOUNDED:
+                yield _row(f"{name}_{kind}", (mean,), source, scale=scale, method="betting")
+    source = "Agarwal, Dudik and Wu 2019, statistical parity of a regression"
+    yield _row("parity_maximum", (Distance(),), source, method="Massart")
+
+
+METRICS: Mapping[str, Metric[Counted]] = {
     metric.name: metric for rows in (_of_rates, _of_odds, _of_errors, _of_scores) for metric in rows()
 }
-"""Every metric that a plan may limit."""
+"""Every metric of classes that a plan may limit."""
+NUMBERS: Mapping[str, Metric[Summed]] = {metric.name: metric for metric in _of_numbers()}
+"""Every metric of a predicted number that a plan may limit."""
+EVERY: Mapping[str, Metric[Any]] = {**METRICS, **NUMBERS}
+"""Both."""

@@ -21,6 +21,11 @@ SHORT = {
     "auc": "AUC",
     "abroca": "ABROCA",
     "ece": "calibration error",
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "mse": "mean squared error",
+    "residual": "mean signed error",
+    "parity": "distance from all rows' distribution",
     "fn_per_fp": "false negatives per false positive",
 }
 
@@ -50,6 +55,16 @@ def headed(name: str) -> str:
 def on_set(on: str) -> str:
     """Where a verdict was made, if not on the test part."""
     return "" if on == TEST else f" on {on}"
+
+
+def where(on: str) -> str:
+    """A set of rows in a sentence."""
+    return "the test part" if on == TEST else on
+
+
+def by(one: Judged) -> str:
+    """What a limit compares, and where: "sex", "target on hatecheck"."""
+    return one.attribute + on_set(one.on)
 
 
 def number(value: float | None) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tasks.plan.base import crossing
 from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
+from tasks.plan.metrics import NUMBERS
 from tasks.plan.recipe import Recipe
 from tasks.plan.training import BinaryCrossEntropy, MeanSquaredError
 
@@ -55,11 +57,23 @@ def label_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
         yield f"recipe.training.loss.kind: {fits} is expected for this label, found {loss.kind!r}"
     if isinstance(loss, BinaryCrossEntropy) and not isinstance(label, Number) and len(label.values) != 2:
         yield f"recipe.training.loss.kind: {loss.kind!r} is for two classes, found {len(label.values)}"
-    for i, required in enumerate(judgement.performance):
-        if (required.metric in OF_NUMBERS) != numeric:
-            what = "a number" if numeric else "a class"
-            yield f"judgement.performance[{i}].metric: {required.metric!r} is no metric of {what}"
+    yield from _metric_problems(judgement, numeric=numeric)
     if numeric and recipe.mitigation:
         yield "recipe.mitigation: reweighing makes group and class independent; the label is a number"
     if numeric and judgement.test_set.stratified:
         yield "judgement.test_set.stratified: the label is a number, and has no classes to share out"
+    if numeric and judgement.unit is not None:
+        yield "judgement.unit: a predicted number is judged by rows, which must be independent"
+
+
+def _metric_problems(judgement: Judgement, *, numeric: bool) -> Iterator[str]:
+    """Metrics of classes where a number is predicted, or the other way round."""
+    what = "a number" if numeric else "a class"
+    for i, required in enumerate(judgement.performance):
+        if (required.metric in OF_NUMBERS) != numeric:
+            yield f"judgement.performance[{i}].metric: {required.metric!r} is no metric of {what}"
+    for i, limit in enumerate(judgement.limits):
+        if (limit.metric in NUMBERS) != numeric:
+            yield f"judgement.limits[{i}].metric: {limit.metric!r} is no metric of {what}"
+        if numeric and "label" in crossing(limit.attribute):
+            yield f"judgement.limits[{i}].attribute: the label is a number, and no group"

@@ -47,6 +47,16 @@ MACRO = tuple(f"macro_{rate}" for rate in PROPORTIONS if rate != "accuracy")
 """Means over the classes of one-vs-rest rates."""
 RANGES: Mapping[Kind, Bounded] = {kind: Bounded(kind) for kind in KINDS}
 
+WIDE = Bounded("difference", below=inf)
+NUMBERS: Mapping[str, Bounded] = {
+    "mean_prediction_difference": WIDE,
+    "residual_difference": WIDE,
+    **{f"{name}_difference": WIDE for name in ("mae", "rmse")},
+    **{f"{name}_ratio": RANGES["ratio"] for name in ("mae", "mse")},
+    **{f"{name}_maximum": Bounded("maximum", below=inf) for name in ("mae", "rmse")},
+    "parity_maximum": RANGES["maximum"],
+}
+"""Metrics of a predicted number: limits on means and errors are in the label's unit."""
 METRICS: Mapping[str, Bounded] = {
     **{f"{name}_{kind}": RANGES[kind] for name in FAMILIES for kind in KINDS[:2]},
     "disparate_impact_ratio": RANGES["ratio"],
@@ -67,6 +77,7 @@ METRICS: Mapping[str, Bounded] = {
     "calibration_slope_minimum": Bounded("minimum", below=inf),
     "calibration_slope_maximum": Bounded("maximum", below=inf),
     "abroca": RANGES["difference"],
+    **NUMBERS,
 }
 """Every metric that a plan may limit."""
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tasks.fairness.regression import RegressionTable
 
 EDGES = (-1.0, 0.0, 0.5, 2.0)
+RANGE = (-4.0, 4.0)
 Row = tuple[str | None, float, float]
 number = st.floats(-4, 4, width=32)
 rows_of = st.lists(st.tuples(st.sampled_from(["a", "b", None]), number, number), min_size=1, max_size=40)
@@ -16,7 +17,7 @@ quick = settings(max_examples=60, deadline=None)
 
 def table_of(rows: list[Row]) -> RegressionTable:
     group, truth, guess = zip(*rows, strict=True)
-    return RegressionTable.from_arrays(list(truth), list(guess), "g", list(group), EDGES)
+    return RegressionTable.from_arrays(list(truth), list(guess), "g", list(group), EDGES, RANGE)
 
 
 @quick
@@ -52,7 +53,7 @@ def test_finer_edges_close_the_bounds() -> None:
     widths = []
     for bins in (10, 100, 1_000):
         edges = np.linspace(-4, 4, bins)
-        found = RegressionTable.from_arrays(guess, guess, "g", group, edges.tolist()).metrics()
+        found = RegressionTable.from_arrays(guess, guess, "g", group, edges.tolist(), (-6, 6)).metrics()
         widths.append((found["parity_high"] - found["parity_low"]).max())
     assert widths[0] > widths[1] > widths[2]
     assert widths[2] < 0.01
@@ -84,19 +85,23 @@ def test_json_reads_back_as_the_same_bytes(rows: list[Row]) -> None:
         ({"group": [1.0, float("nan")]}, "NaN"),
         ({"edges": [1.0, 1.0]}, "rising"),
         ({"edges": []}, "at least one"),
+        ({"y_true": [1, 20]}, "y_true: numbers from 0 to 9 are expected, 1 of 2 are others"),
+        ({"y_pred": [-1, 2]}, "y_pred: numbers from 0 to 9"),
     ],
 )
 def test_bad_input_is_refused_with_its_reason(change: dict[str, object], words: str) -> None:
     good: dict[str, object] = {"y_true": [1, 2], "y_pred": [1, 3], "group": ["a", "b"], "edges": [2.0]}
+    good["label_range"] = (0, 9)
     RegressionTable.from_arrays(attribute="g", **good)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=words):
         RegressionTable.from_arrays(attribute="g", **(good | change))  # type: ignore[arg-type]
 
 
 def test_other_tables_are_neither_merged_nor_read() -> None:
-    table = RegressionTable.from_arrays([1.0], [1.0], "g", ["a"], [0.5])
-    with pytest.raises(ValueError, match="same edges"):
-        table.merge(RegressionTable.from_arrays([1.0], [1.0], "g", ["a"], [0.6]))
-    for old, new in ((b'"schema":1', b'"schema":2'), (b"[[0,1]]", b"[[0,-1]]"), (b'["a"]', b'["a","b"]')):
+    table = RegressionTable.from_arrays([1.0], [1.0], "g", ["a"], [0.5], (0, 2))
+    for edges, label_range in (([0.6], (0, 2)), ([0.5], (0, 3))):
+        with pytest.raises(ValueError, match="same edges"):
+            table.merge(RegressionTable.from_arrays([1.0], [1.0], "g", ["a"], edges, label_range))
+    for old, new in ((b'"schema":2', b'"schema":1'), (b"[[0,1]]", b"[[0,-1]]"), (b'["a"]', b'["a","b"]')):
         with pytest.raises(ValueError, match="expected"):
             RegressionTable.from_json(table.to_json().replace(old, new))
