@@ -8,6 +8,8 @@ from tasks.errors import SourceAltered
 from tasks.evidence.records import Dataset
 from tasks.ingest.parts import dataset_of
 from tasks.ingest.pipeline import damaged_copies, reproduce
+from tasks.ingest.pretrained import fetch_pretrained
+from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 
 
@@ -29,6 +31,8 @@ def pin(plan: Plan, workspace: Path) -> Dataset:
     folder = workspace / "data" / plan.name
     try:
         reproduce(workspace, plan.name)
+        if isinstance(plan.recipe.model, Pretrained):
+            fetch_pretrained(plan.recipe.model)
         return dataset_of(plan, folder)
     except SourceAltered as error:
         made = [path for path in (folder / "raw", folder / "prepared") if path.exists()]

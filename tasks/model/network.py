@@ -12,11 +12,12 @@ from torch import nn
 from .cnn import CNN
 from .inputs import Features, Inputs
 from .mlp import MLP
+from .pretrained import Bert
 from .rnn import RNN
 from .transformer import Transformer
 
 BODIES: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
-    {"cnn": CNN, "mlp": MLP, "rnn": RNN, "transformer": Transformer}
+    {"cnn": CNN, "mlp": MLP, "pretrained": Bert, "rnn": RNN, "transformer": Transformer}
 )
 """Structures by the plan's name: each takes the front's shape, the number of outputs and its own settings."""
 

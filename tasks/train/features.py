@@ -12,8 +12,10 @@ from tasks.model import audio, image, tabular, text
 from tasks.model.inputs import Features
 from tasks.plan.data import Audio, Image, Tabular, Text
 from tasks.plan.features import AudioFeatures, TabularFeatures, TextFeatures
+from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 from tasks.plan.source import CsvFormat
+from tasks.train.pretrained import read_pretrained
 
 
 def fit_features(frame: pl.DataFrame, plan: Plan) -> Features:
@@ -77,6 +79,9 @@ def _text(frame: pl.DataFrame, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Text)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
+    if isinstance(plan.recipe.model, Pretrained):
+        start = read_pretrained(plan.recipe.model)
+        return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer)
     texts = frame[data.text].to_list()
     return text.TextFeatures.fit(
         data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding

@@ -16,6 +16,7 @@ from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
+from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
@@ -24,7 +25,10 @@ from tasks.train.initial import initialise
 from tasks.train.objective import Objective, objective_of
 from tasks.train.optimizers import optimizer_of
 from tasks.train.prepare import Prepared, prepare
+from tasks.train.pretrained import Thaw, load_pretrained, read_pretrained
 from tasks.train.records import Trained
+
+HOW_IT_LEARNS = {"initial", "files", "head_epochs", "frozen_layers"}
 
 
 def train(
@@ -99,11 +103,17 @@ def _fit(
     torch.manual_seed(recipe.seed)
     network = Network(prepared.features, settings_of(plan), objective.rule.outputs)
     initialise(network, recipe.model.initial)
+    first: list[loop.Callback] = []
+    if isinstance(recipe.model, Pretrained):
+        load_pretrained(network, read_pretrained(recipe.model))
+        first.append(Thaw(recipe.model))
     network.to(device)
     state = loop.State(network, optimizer_of(network.parameters(), recipe.training.optimizer, device))
     resumed_from = saved.resume(state)
+    for settle in first:  # before the first epoch, or the one after the checkpoint
+        settle(state)
     fit, validation = prepared.fit.to(device), prepared.validation.to(device)
-    loop.run(state, fit, validation, objective, recipe.training, recipe.seed, [*callbacks, saved])
+    loop.run(state, fit, validation, objective, recipe.training, recipe.seed, [*first, *callbacks, saved])
     network.load_state_dict(state.best)
     return network.to("cpu").eval(), state, resumed_from
 
@@ -117,8 +127,8 @@ def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:
-    """The network's settings, as the plan has them; how weights are drawn is no part of the model."""
-    return plan.recipe.model.model_dump(mode="json", exclude={"initial"})
+    """The network's settings, as the plan has them; where weights start and which learn is no part of it."""
+    return plan.recipe.model.model_dump(mode="json", exclude=HOW_IT_LEARNS)
 
 
 def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:

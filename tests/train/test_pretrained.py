@@ -1,0 +1,117 @@
+"""A pretrained encoder: its weights by BERT's names, the head first, and what is frozen stays as it was."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+
+from tasks.errors import SourceAltered
+from tasks.model.inputs import Inputs
+from tasks.model.network import Network
+from tasks.model.text import TextFeatures
+from tasks.plan.model import Pretrained
+from tasks.train.loop import State
+from tasks.train.pretrained import Start, Thaw, load_pretrained
+from tests.pretrained import STRUCTURE, write_pretrained
+
+TEXTS = ["the quick brown fox", "jumps over the lazy dog"]
+FILES = [
+    {"name": name, "sha256": "0" * 64, "origins": ["file:nowhere"]}
+    for name in ("model.safetensors", "tokenizer.json")
+]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    folder = tmp_path_factory.mktemp("pretrained")
+    write_pretrained(folder, TEXTS)
+    tokenizer = (folder / "tokenizer.json").read_text()
+    return Start(tokenizer, safetensors.torch.load_file(folder / "model.safetensors"))
+
+
+def network_of(start: Start, **changes: int) -> Network:
+    torch.manual_seed(0)
+    features = TextFeatures("text", 12, start.width, start.tokenizer)
+    settings = {"kind": "pretrained", "dropout": 0.0, **STRUCTURE, **changes}
+    return Network(features, settings, outputs=3).eval()
+
+
+def by_hand(start: Start, tokens: list[int]) -> torch.Tensor:
+    """BERT's mean of the last layer for one text, written down from Devlin et al. with torch's own layers."""
+    given = start.tensors
+    x = given["embeddings.word_embeddings.weight"][tokens]
+    x = x + given["embeddings.position_embeddings.weight"][: len(tokens)]
+    x = x + given["embeddings.token_type_embeddings.weight"][0]
+    x = torch.nn.functional.layer_norm(x, x.shape[-1:], eps=1e-12)[None]
+    for layer in range(STRUCTURE["layers"]):
+        at = f"encoder.layer.{layer}"
+        block = torch.nn.TransformerEncoderLayer(
+            start.width,
+            STRUCTURE["heads"],
+            STRUCTURE["feedforward"],
+            dropout=0.0,
+            activation="gelu",
+            layer_norm_eps=1e-12,
+            batch_first=True,
+        )
+        asked = [f"{at}.attention.self.{name}" for name in ("query", "key", "value")]
+        parts = {"self_attn.out_proj": "attention.output.dense", "norm1": "attention.output.LayerNorm"}
+        parts |= {"linear1": "intermediate.dense", "linear2": "output.dense", "norm2": "output.LayerNorm"}
+        state = {
+            f"self_attn.in_proj_{p}": torch.cat([given[f"{n}.{p}"] for n in asked])
+            for p in ("weight", "bias")
+        }
+        state |= {
+            f"{ours}.{p}": given[f"{at}.{their}.{p}"]
+            for ours, their in parts.items()
+            for p in ("weight", "bias")
+        }
+        block.load_state_dict(state)
+        x = block.train()(x)  # dropout is 0; in evaluation torch takes another way of computing
+    return x[0].mean(dim=0)
+
+
+def test_it_computes_what_bert_does_of_each_text_alone(start: Start) -> None:
+    network = network_of(start)
+    load_pretrained(network, start)
+    inputs = network_inputs(start)
+    found = network.body.encode(network.front(inputs))
+    for row in range(len(TEXTS)):
+        tokens = [token for token in inputs["tokens"][row].tolist() if token]
+        assert tokens[0] == 2  # [CLS]
+        assert tokens[-1] == 3  # [SEP]
+        assert torch.allclose(found[row], by_hand(start, tokens), atol=1e-6)
+
+
+def network_inputs(start: Start) -> Inputs:
+    return TextFeatures("text", 12, start.width, start.tokenizer).encode(pd.DataFrame({"text": TEXTS}))
+
+
+def test_another_structure_than_the_weights_is_refused(start: Start) -> None:
+    with pytest.raises(SourceAltered, match="the first: body"):
+        load_pretrained(network_of(start, feedforward=8), start)
+
+
+def test_the_head_learns_first_and_frozen_layers_never(start: Start) -> None:
+    model = Pretrained.model_validate(
+        {"kind": "pretrained", "files": FILES, **STRUCTURE, "head_epochs": 1, "frozen_layers": 1}
+    )
+    network = network_of(start)
+    state = State(network, torch.optim.SGD(network.parameters()))
+    Thaw(model)(state)
+    learning = {name for name, value in network.named_parameters() if value.requires_grad}
+    assert learning == {"body.output.weight", "body.output.bias"}
+    state.history.append(None)  # type: ignore[arg-type] # only how many there are counts
+    Thaw(model)(state)
+    learning = {name for name, value in network.named_parameters() if value.requires_grad}
+    assert {"body.output.weight", "body.blocks.1.asked.weight"} <= learning
+    assert not any(name.startswith(("front.", "body.places", "body.blocks.0.")) for name in learning)
+
+
+def test_files_of_other_names_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be model.safetensors and tokenizer.json, found config.json"):
+        Pretrained.model_validate(
+            {"kind": "pretrained", "files": [{**FILES[0], "name": "config.json"}, FILES[1]], **STRUCTURE}
+        )
