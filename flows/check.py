@@ -39,7 +39,7 @@ def check(plan: str = "adult") -> State[Outcome]:
         )
     met = f"{len(validated.expectations)} expectations met"
     lines = (
-        f"{dataset.train.rows} training and {dataset.test.rows} test rows, {met}",
+        f"{dataset.rows}, {met}",
         *(f"warning: {warning}" for warning in sample.warnings),
         *(one.sentence for one in sample.coverage),
         f"Reports     {folder.as_posix()}",

@@ -13,10 +13,10 @@ from flows.run import crashed_without_mlflow, open_run
 from flows.states import ended
 from flows.unchanged import unchanged
 from infra.settings import settings
-from tasks.evaluate.records import CUBE, TRAINING_CUBE
+from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evaluate.task import open_test_part
 from tasks.evidence.environment import describe_environment
-from tasks.fairness.task import judge_cube
+from tasks.fairness.task import judge_cubes
 from tasks.ingest.task import pin
 from tasks.plan import load_plan, lock
 from tasks.register.client import connect
@@ -54,9 +54,8 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         frozen = run.add_costly("freeze", *train(dataset, sample.raked, chosen, folder, run.checkpoints))
         allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
-        verdicts = run.require(
-            "verdicts", judge_cube(folder / CUBE, folder / TRAINING_CUBE, wanted.judgement, allowance)
-        )
+        cubes, learnt = opened.cubes(folder), folder / TRAINING_CUBE
+        verdicts = run.require("verdicts", judge_cubes(cubes, learnt, wanted.judgement, allowance))
         run.add("loosened", loosened_since_champion(wanted, connection))
         run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
     return ended(run.outcome)

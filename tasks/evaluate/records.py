@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -35,9 +36,9 @@ class Evaluated(Record):
 
     Attributes:
         rows: how many there are.
-        predictions: predictions.csv (row_id,row_digest,score,prediction), in the dossier.
+        predictions: predictions.csv (row_id,row_digest,score,prediction; of numbers no score).
         cube: cube.json, in the dossier.
-        performance: accuracy, macro_f1, and auc where there are two classes.
+        performance: accuracy, macro_f1, and auc where there are two classes; of numbers r2 and mae.
     """
 
     rows: int
@@ -55,15 +56,21 @@ class Opened(Evaluated):
 
     audits: dict[str, Evaluated] = Field(default_factory=dict)
 
+    def cubes(self, folder: Path) -> dict[str, Path]:
+        """Where the cube of each set of rows stands in a dossier."""
+        sets: dict[str, Evaluated] = {TEST: self, **self.audits}
+        return {on: folder / found.cube.path for on, found in sets.items()}
+
 
 class Paired(Record):
     """Two models on the same rows; "not worse" is what promotion asks for.
 
     Attributes:
+        metric: what is compared: "accuracy", or of numbers "r2".
         n: rows.
-        better: rows that only the new model gets right.
-        worse: rows that only the old model gets right.
-        difference: accuracy of the new minus accuracy of the old.
+        better: rows that only the new model gets right; of numbers, those that it is nearer to.
+        worse: likewise of the old model.
+        difference: the metric of the new minus that of the old.
         low: one-sided lower limit of the difference at ``alpha``; above -margin is "not worse".
         high: one-sided upper limit likewise; below -margin is "worse".
         margin: the plan's.
@@ -71,6 +78,7 @@ class Paired(Record):
         verdict: "not worse", "worse" or "not shown".
     """
 
+    metric: Literal["accuracy", "r2"] = "accuracy"
     n: int
     better: int
     worse: int

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.fairness.allowance import Allowance, Line
-from tasks.fairness.counts import Counts, judge_counts
+from tasks.fairness.counts import Counts, judge_sets
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import Judged, Verdict
-from tasks.fairness.words import words
+from tasks.fairness.words import on_set, words
 from tasks.plan.judgement import TEST, Judgement
 
 Rows = NDArray[np.uint64]
@@ -125,17 +125,17 @@ def _used_up(made: int, maximum: int) -> str:
 
 
 def judge_within(
-    cube: Counts, training: Cube, judgement: Judgement, allowance: Allowance
+    counts: Mapping[str, Counts], training: Cube, judgement: Judgement, allowance: Allowance
 ) -> tuple[Judged, ...]:
     """Judge a plan's limits at the level that was allowed; without an allowance nothing is shown.
 
     Args:
-        cube: the test part.
+        counts: what is kept of each set of rows: of the test part, and of the audit sets.
         training: counts of the training part, which settle who is judged.
         judgement: the limits and the policy for small groups.
         allowance: drawn before the test part was opened.
     """
-    judged = judge_counts(cube, judgement.limits, allowance.alpha, judgement.too_small, training)
+    judged = judge_sets(counts, training, judgement, allowance.alpha)
     return withheld(judged, allowance.problem) if allowance.problem else tuple(judged)
 
 
@@ -146,7 +146,7 @@ def withheld(judged: Sequence[Judged], problem: str) -> tuple[Judged, ...]:
             update={
                 "verdict": Verdict.INCONCLUSIVE,
                 "settles": problem,
-                "sentence": f"{words(one.metric)} by {one.attribute}: {problem}",
+                "sentence": f"{words(one.metric)} by {one.attribute}{on_set(one.on)}: {problem}",
             }
         )
         for one in judged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from prefect import task
@@ -13,14 +14,18 @@ from tasks.plan.judgement import Judgement
 
 
 @task(name="judge", cache_policy=NO_CACHE)
-def judge_cube(cube: Path, training_cube: Path, judgement: Judgement, allowance: Allowance) -> Verdicts:
-    """Judge every limit on the filed cube, at the level that the test set's ledger allowed.
+def judge_cubes(
+    cubes: Mapping[str, Path], training_cube: Path, judgement: Judgement, allowance: Allowance
+) -> Verdicts:
+    """Judge every limit on the filed cubes, of the test part and of the audit sets, at the level allowed.
 
-    Which groups are judged is settled by the training part's counts, never by test outcomes.
+    Which groups of the test part are judged is settled by the training part's counts, never by outcomes.
     """
     # scipy and polars: only a run that comes this far pays for their import.
+    from tasks.fairness.counts import read_counts  # noqa: PLC0415
     from tasks.fairness.cube import Cube  # noqa: PLC0415
     from tasks.fairness.spending import judge_within  # noqa: PLC0415
 
-    tested, trained = (Cube.from_json(path.read_bytes()) for path in (cube, training_cube))
-    return Verdicts(judged=judge_within(tested, trained, judgement, allowance))
+    counts = {on: read_counts(path.read_bytes()) for on, path in cubes.items()}
+    training = Cube.from_json(training_cube.read_bytes())
+    return Verdicts(judged=judge_within(counts, training, judgement, allowance))

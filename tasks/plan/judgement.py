@@ -208,7 +208,8 @@ class Tolerance(Member):
 class AuditSet(Member):
     """Further rows with labels, on which the frozen model is judged beside its test part.
 
-    It answers them in the words of the plan's label; `answers` says what that means in the set's own.
+    It answers them in the words of the plan's label; `answers` says what that means in the set's own. All
+    groups of a set are judged, however small; `where` leaves rows out.
     """
 
     data: Data = Field(description="of the plan's kind; all its sources are judged on, none is learned from")
@@ -276,9 +277,10 @@ class Judgement(Member):
         return {TEST: self, **{name: self._of(audit) for name, audit in self.audits.items()}}
 
     def _of(self, audit: AuditSet) -> Judgement:
-        """What a set leaves unsaid, alpha and the policy for small groups among it, is the plan's."""
-        own = {name: getattr(audit, name) for name in ("data", "protected", "unit", "limits")}
+        """What a set leaves unsaid, alpha among it, is the plan's."""
+        own: dict[str, Any] = {name: getattr(audit, name) for name in ("data", "protected", "unit", "limits")}
         least = self.expectations.model_copy(update={"minimum_rows": {TEST: audit.minimum_rows}})
         chosen = TestSet(where=audit.where, max_judgements=self.test_set.max_judgements)
-        other: dict[str, Any] = {"expectations": least, "test_set": chosen, "population": None, "audits": {}}
-        return self.model_copy(update={**own, **other})
+        # No training part tells which of its groups are small, so all are judged.
+        own |= {"too_small": TooSmall(), "expectations": least, "test_set": chosen}
+        return self.model_copy(update={**own, "population": None, "audits": {}})

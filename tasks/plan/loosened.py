@@ -38,6 +38,7 @@ def loosened(before: Judgement, now: Judgement) -> tuple[str, ...]:
         *_performance(before, now),
         *_population(before, now),
         *_data(before, now),
+        *_audits(before, now),
     )
 
 
@@ -155,6 +156,23 @@ def _data(before: Judgement, now: Judgement) -> Iterator[str]:
     )
     for name in ("maximum_category_distance", "maximum_number_distance", "maximum_drifted_share"):
         yield from _raised(f"drift's {name}", getattr(before.drift, name), getattr(now.drift, name))
+
+
+def _audits(before: Judgement, now: Judgement) -> Iterator[str]:
+    """Audit sets that were dropped, that hold other rows, or that ask less of them."""
+    for name, was in before.audits.items():
+        present = now.audits.get(name)
+        if present is None:
+            limits = ", ".join(f"{limit.metric} by {limit.attribute}" for limit in was.limits)
+            yield f"audit set {name} was dropped, with its limits on {limits}"
+            continue
+        rows, found = ((each.data.sources, each.data.label, each.where) for each in (was, present))
+        if rows != found:
+            yield f"audit set {name} has other rows: other files, labels or `where`"
+        if was.answers != present.answers:
+            yield f"audit set {name} takes the model's classes for other answers"
+        sets = before.sets[name], now.sets[name]
+        yield from (f"audit set {name}: {line}" for line in (*_attributes(*sets), *_limits(*sets)))
 
 
 def _raised(what: str, was: float | None, now: float | None) -> Iterator[str]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.evaluate.records import Evaluated
+from tasks.evaluate.records import Opened
 from tasks.evidence.records import Dataset
 from tasks.fairness.verdict import Verdicts
+from tasks.fairness.words import by
 from tasks.plan import Plan
+from tasks.plan.judgement import TEST
 from tasks.register.client import Connection
 from tasks.register.keys import key
 from tasks.register.records import Registration
@@ -84,11 +86,12 @@ def publish_timings(
 
 def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Every number of a run under a readable name; undefined ones are left out."""
-    if isinstance(opened := records.get("opening"), Evaluated):
-        for estimate in opened.performance:
-            yield key("test", estimate.name), estimate.value
-            yield key("test", f"{estimate.name} low"), estimate.low
-            yield key("test", f"{estimate.name} high"), estimate.high
+    if isinstance(opened := records.get("opening"), Opened):
+        for on, found in {TEST: opened, **opened.audits}.items():
+            for estimate in found.performance:
+                yield key(on, estimate.name), estimate.value
+                yield key(on, f"{estimate.name} low"), estimate.low
+                yield key(on, f"{estimate.name} high"), estimate.high
     if isinstance(verdicts := records.get("verdicts"), Verdicts):
         yield from _judged(verdicts)
     if isinstance(sample := records.get("representativeness"), Represented):
@@ -102,12 +105,13 @@ def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:
     for judged in verdicts.judged:
+        attribute = by(judged)
         for name, value in (("", judged.measurement), (" low", judged.low), (" high", judged.high)):
             if value is not None:
-                yield key("gate", judged.attribute, f"{judged.metric}{name}"), value
+                yield key("gate", attribute, f"{judged.metric}{name}"), value
         for group in judged.groups:
             if group.rate is not None:
-                yield key("group", judged.attribute, group.group, group.rate_name), group.rate
+                yield key("group", attribute, group.group, group.rate_name), group.rate
 
 
 def _representation(sample: Represented) -> Iterator[tuple[str, float]]:
@@ -137,7 +141,8 @@ def _inputs(dataset: Dataset | None) -> list[Input]:
     tags = {"dataset_digest": dataset.digest}
     return [
         Input(f"{dataset.name} {name}", context, part.file.sha256, part.file.path, part.rows, tags)
-        for name, context, part in (("train", "training", dataset.train), ("test", "testing", dataset.test))
+        for name, part in dataset.parts.items()
+        for context in ["training" if name == "train" else "testing"]
     ]
 
 
@@ -145,7 +150,7 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
     """Leaves of the recipe and of the limits as parameters; sources and columns are in the dossier."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if (prefix, name) not in {("judgement", "data"), ("", "operations")}:
+            if name != "data" and (prefix, name) != ("", "operations"):
                 yield from _flat(key(prefix, name) if prefix else name, inner)
     elif isinstance(value, list):
         for index, inner in enumerate(value):

@@ -13,12 +13,16 @@ from typing import Any
 
 from tasks.errors import EvidenceError
 from tasks.evaluate.evaluate import count_labels, count_predictions
+from tasks.evaluate.opening import edges_on
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import read_predictions
+from tasks.evaluate.records import PREDICTIONS, file_of
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.environment import ROOT, describe_environment
 from tasks.evidence.records import Dataset
+from tasks.fairness.counts import Counts
 from tasks.fairness.spending import judge_within
+from tasks.fairness.words import on_set
 from tasks.ingest.described import describe
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
@@ -133,19 +137,23 @@ def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple
     """Compare classes and verdicts of the model trained again: (what agrees, what does not)."""
     judgement = replay.plan.judgement
     predictor = Predictor.load(model)
-    frame = read_part(dataset, "test", judgement)
-    predictions = predict_part(predictor, frame, judgement)
-    recorded = read_predictions(replay.folder / "predictions.csv")
-    share = int((recorded["prediction"] != predictions["prediction"]).sum()) / len(recorded)
-    tolerance = judgement.replay.prediction_disagreement
-    described = describe(frame, judgement)
-    cube = count_predictions(predictions, described, judgement, predictor.rule.score_edges)
+    counts: dict[str, Counts] = {}
+    differing = rows = 0
+    for on, own in judgement.sets.items():
+        frame = read_part(dataset, on, own)
+        predictions = predict_part(predictor, frame, judgement, on)
+        recorded = read_predictions(replay.folder / file_of(PREDICTIONS, on), own)
+        differing += int((recorded["prediction"] != predictions["prediction"]).sum())
+        rows += len(recorded)
+        counts[on] = count_predictions(predictions, describe(frame, own), own, edges_on(predictor, on))
     training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
-    judged = judge_within(cube, training, judgement, replay.allowance())
+    judged = judge_within(counts, training, judgement, replay.allowance())
     problems = [
-        f"verdict of {one.metric} by {one.attribute}: {old['verdict']} on record, {one.verdict} trained again"
+        f"verdict of {one.metric} by {one.attribute}{on_set(one.on)}: {old['verdict']} on record, "
+        f"{one.verdict} trained again"
         for one, old in zip(judged, replay.body("verdicts")["judged"], strict=True)
         if one.verdict != old["verdict"]
     ]
+    share, tolerance = differing / rows, judgement.replay.prediction_disagreement
     sentence = f"{share:.2%} of predictions differ when trained again, {tolerance:.2%} may"
     return ([sentence], problems) if share <= tolerance else ([], [sentence, *problems])

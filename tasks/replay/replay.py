@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,25 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.errors import AssayError, EvidenceError
-from tasks.evaluate.differences import changed_cells, changed_rows, changed_values
+from tasks.evaluate.differences import changed_cells, changed_counts, changed_rows, changed_values
 from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
+from tasks.evaluate.opening import edges_on
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import read_predictions
-from tasks.evaluate.records import TRAINING_CUBE
+from tasks.evaluate.records import CUBE, PREDICTIONS, TRAINING_CUBE, file_of
 from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
 from tasks.evidence.records import Dataset
 from tasks.fairness.allowance import Allowance
+from tasks.fairness.counts import Counts, read_counts
 from tasks.fairness.cube import Cube
 from tasks.fairness.spending import judge_within
 from tasks.fairness.verdict import Judged, Verdict, Verdicts
+from tasks.fairness.words import on_set
 from tasks.ingest.described import describe
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
+from tasks.plan.judgement import TEST
 from tasks.replay.records import Replayed
 
 FOLLOWS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
@@ -98,35 +102,35 @@ class Replay:
 
     def _rebuild(self, dataset: Dataset) -> tuple[Judged, ...]:
         judgement = self.plan.judgement
-        frame = read_part(dataset, "test", judgement)
-        described = describe(frame, judgement)
         self._compare_data(dataset)
         predictor = Predictor.load(self.folder / "model")
-        predictions = predict_part(predictor, frame, judgement)
-        recorded = read_predictions(self.folder / "predictions.csv")
-        rows = changed_rows(recorded, predictions, SCORE_TOLERANCE)
-        self.note("predictions", rows, f"{len(predictions)} rows predicted again, each the same")
-        # Equal rows may differ in a score's last bits: then the bins are those of the scores on record.
-        cube = count_predictions(
-            predictions if rows else recorded, described, judgement, predictor.rule.score_edges
-        )
-        filed = Cube.from_json((self.folder / "cube.json").read_bytes())
-        self.note("cube", changed_cells(filed, cube), f"{cube.counts.size} cells recounted")
-        performance = [
-            e.model_dump(mode="json") for e in estimate(predictions, described["label"], judgement)
-        ]
-        self.note(
-            "performance",
-            changed_values(self.body("opening")["performance"], performance),
-            "accuracy and AUC recomputed",
-        )
+        counts = {on: self._recount(on, dataset, predictor) for on in judgement.sets}
         training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
         self.note("spending", self._allowance_problems(), self.allowance().summary)
-        judged = self._judge(cube, training)
+        judged = self._judge(counts, training)
         self._compare_ending(Verdicts(judged=judged).verdict)
         return judged
+
+    def _recount(self, on: str, dataset: Dataset, predictor: Predictor) -> Counts:
+        """Predict a set of rows again, count it and estimate its performance; compare with the record."""
+        own, opened = self.plan.judgement.sets[on], self.body("opening")
+        frame = read_part(dataset, on, own)
+        described = describe(frame, own)
+        predictions = predict_part(predictor, frame, self.plan.judgement, on)
+        recorded = read_predictions(self.folder / file_of(PREDICTIONS, on), own)
+        rows = changed_rows(recorded, predictions, SCORE_TOLERANCE)
+        self.note(f"predictions{on_set(on)}", rows, f"{len(predictions)} rows predicted again, each the same")
+        # Equal rows may differ in a score's last bits: then the bins are those of the scores on record.
+        cube = count_predictions(predictions if rows else recorded, described, own, edges_on(predictor, on))
+        filed = read_counts((self.folder / file_of(CUBE, on)).read_bytes())
+        self.note(f"cube{on_set(on)}", changed_counts(filed, cube), f"{cube.rows} rows recounted")
+        performance = [e.model_dump(mode="json") for e in estimate(predictions, described["label"], own)]
+        found = opened if on == TEST else opened["audits"][on]
+        problems = changed_values(found["performance"], performance)
+        self.note(f"performance{on_set(on)}", problems, "every estimate recomputed")
+        return cube
 
     def _compare_ending(self, verdict: Verdict) -> None:
         """The ending follows from the verdicts; a crash may come after any."""
@@ -137,17 +141,17 @@ class Replay:
         self.note("ending", [] if recorded in (follows, "Crashed") else problems, str(recorded))
 
     def _compare_data(self, dataset: Dataset) -> None:
-        recorded = self.body("data")
+        recorded = Dataset.model_validate(self.body("data")).parts
         problems = [
-            f"{name}: SHA-256 {recorded[name]['file']['sha256'][:12]}… on record, "
-            f"{getattr(dataset, name).file.sha256[:12]}… rebuilt"
-            for name in ("train", "test")
-            if recorded[name]["file"]["sha256"] != getattr(dataset, name).file.sha256
+            f"{name}: SHA-256 {recorded[name].file.sha256[:12]}… on record, {part.file.sha256[:12]}… rebuilt"
+            for name, part in dataset.parts.items()
+            if recorded[name].file.sha256 != part.file.sha256
         ]
-        self.note("data", problems, f"{len(dataset.sources)} sources and both parts have their SHA-256")
+        found = f"{len(dataset.sources)} sources and {len(dataset.parts)} parts have their SHA-256"
+        self.note("data", problems, found)
 
-    def _judge(self, cube: Cube, training: Cube) -> tuple[Judged, ...]:
-        judged = judge_within(cube, training, self.plan.judgement, self.allowance())
+    def _judge(self, counts: Mapping[str, Counts], training: Cube) -> tuple[Judged, ...]:
+        judged = judge_within(counts, training, self.plan.judgement, self.allowance())
         rebuilt = [one.model_dump(mode="json") for one in judged]
         problems = changed_values(self.body("verdicts")["judged"], rebuilt)
         self.note("verdicts", problems, f"{len(judged)} limits judged again")

@@ -59,7 +59,7 @@ def _changed_rows(plan: Plan, raw: Path, dossier: Path, altered: set[str]) -> It
         if not altered & judged or not all((raw / source.name).is_file() for source in sources):
             continue
         rows = read_sources(raw, own.data)["test"] if on == TEST else read_audit_set(raw, own)
-        recorded = read_predictions(dossier / file_of(PREDICTIONS, on))
+        recorded = read_predictions(dossier / file_of(PREDICTIONS, on), own)
         yield from _changed(recorded, rows[ROW_DIGEST].to_list())
 
 

@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from tasks.evaluate.curves import SMALLEST_CLASS, calibration_points, classes_by_level, roc_points
 from tasks.fairness.cube import Cube
+from tasks.fairness.words import on_set
+from tasks.plan.judgement import TEST
 from tasks.report.style import COLOURS, DASHES, GREY, MARKERS, STYLE, canvas
 
 
 @rc_context(STYLE)
-def scores_by_group(cube: Cube, attribute: str) -> Figure:
+def scores_by_group(cube: Cube, attribute: str, on: str = TEST) -> Figure:
     """ROC curve and calibration of each group, side by side.
 
     The ROC is exact at the edges of the score bins, with straight lines between them, so its area is a
@@ -24,6 +26,7 @@ def scores_by_group(cube: Cube, attribute: str) -> Figure:
     Args:
         cube: with score bins and a positive class.
         attribute: one of its axes.
+        on: the set of rows that it counts.
     """
     assert cube.score_bins is not None  # noqa: S101 - the caller asks
     levels = list(classes_by_level(cube, cube.score_bins, attribute))
@@ -38,8 +41,8 @@ def scores_by_group(cube: Cube, attribute: str) -> Figure:
         left.plot(x, y, label=f"{label}, AUC ≈ {area:.3f}", **_look(index))
         x, y = calibration_points(cube.score_bins, positives, negatives)
         right.plot(x, y, marker=MARKERS[index % len(MARKERS)], markersize=4, **_look(index))
-    _frame(left, f"ROC by {attribute}", "false positive rate", "true positive rate")
-    _frame(right, f"Calibration by {attribute}", "score", f"share that is {cube.positive}")
+    _frame(left, f"ROC by {attribute}{on_set(on)}", "false positive rate", "true positive rate")
+    _frame(right, f"Calibration by {attribute}{on_set(on)}", "score", f"share that is {cube.positive}")
     figure.legend(loc="outside lower left", ncols=2, fontsize=9)
     return figure
 

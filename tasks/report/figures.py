@@ -10,10 +10,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.evaluate.records import Evaluated
+from tasks.evaluate.records import Opened
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdicts
-from tasks.fairness.words import limit_of
+from tasks.fairness.words import limit_of, where
+from tasks.plan.judgement import TEST
 from tasks.report.curves import scores_by_group
 from tasks.report.style import BAND, BREACH, COLOURS, GREY, STYLE, canvas, save
 from tasks.represent.records import Ratio, Represented
@@ -45,13 +46,14 @@ def draw_figures(records: Mapping[str, Any], folder: Path) -> list[Path]:
     if isinstance(trained := records.get("freeze"), Trained) and trained.history:
         figures["loss"] = loss_curve(trained.history, trained.best_epoch)
     if isinstance(verdicts := records.get("verdicts"), Verdicts):
-        for attribute in dict.fromkeys(judged.attribute for judged in verdicts.judged):
-            figures[f"rates-{_file_name(attribute)}"] = group_rates(verdicts.judged, attribute)
-    if isinstance(opened := records.get("opening"), Evaluated):
-        cube = Cube.from_json((folder / opened.cube.path).read_bytes())
-        if cube.score_bins is not None and cube.positive is not None:
-            for attribute in cube.axes:
-                figures[f"scores-{_file_name(attribute)}"] = scores_by_group(cube, attribute)
+        for on, attribute in dict.fromkeys((judged.on, judged.attribute) for judged in verdicts.judged):
+            figures[f"rates-{_file_name(attribute, on)}"] = group_rates(verdicts.judged, attribute, on)
+    if isinstance(opened := records.get("opening"), Opened):
+        for on, path in opened.cubes(folder).items():
+            cube = Cube.from_json(path.read_bytes())
+            if cube.score_bins is not None and cube.positive is not None:
+                for attribute in cube.axes:
+                    figures[f"scores-{_file_name(attribute, on)}"] = scores_by_group(cube, attribute, on)
     return [save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()]
 
 
@@ -106,12 +108,18 @@ def _log_limits(shown: Sequence[Ratio]) -> tuple[float, float]:
 
 
 @rc_context(STYLE)
-def group_rates(judged: Sequence[Judged], attribute: str) -> Figure:
+def group_rates(judged: Sequence[Judged], attribute: str, on: str = TEST) -> Figure:
     """Each group's rates with 95% intervals, and the band as wide as the limit in which they must lie.
 
     For a difference the band starts at the lowest judged rate, for a ratio it ends at the highest; a
     minimum or maximum is one of its ends.
+
+    Args:
+        judged: of every set of rows.
+        attribute: by what.
+        on: the set whose rates are drawn.
     """
+    judged = [one for one in judged if one.on == on]
     rates = _rates(judged, attribute)
     groups = list(dict.fromkeys(rate.group for of_name in rates.values() for rate in of_name))
     figure, panels = canvas(1.5 + 3.3 * len(rates), 1.9 + 0.42 * len(groups), len(rates))
@@ -124,7 +132,7 @@ def group_rates(judged: Sequence[Judged], attribute: str) -> Figure:
         axes.set_yticks(range(len(groups)), groups if axes is panels[0] else [""] * len(groups))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
         axes.grid(axis="x", color="#E6E6E6", zorder=0)
-    figure.suptitle(f"Rates by {attribute} on the test part, with 95% intervals", x=0.01, ha="left")
+    figure.suptitle(f"Rates by {attribute} on {where(on)}, with 95% intervals", x=0.01, ha="left")
     return figure
 
 
@@ -192,5 +200,6 @@ def loss_curve(history: Sequence[Epoch], best_epoch: int) -> Figure:
     return figure
 
 
-def _file_name(attribute: str) -> str:
-    return "-".join(attribute.lower().split())
+def _file_name(attribute: str, on: str) -> str:
+    name = "-".join(attribute.lower().split())
+    return name if on == TEST else f"{on}-{name}"

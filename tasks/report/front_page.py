@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.fairness.verdict import Judged, Verdict
-from tasks.fairness.words import both_pairs, decided_by, limit_of, measured, number, words
+from tasks.fairness.words import both_pairs, by, decided_by, limit_of, measured, number, words
 from tasks.plan import Plan
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -29,13 +29,13 @@ TEMPLATE = """\
 | verdict | metric | by | measured | bounds | limit | decided by |
 |---|---|---|---|---|---|---|
 {% for one in judged %}
-| **{{ one.verdict }}** | {{ one.metric | words }} | {{ one.attribute | cell }} \
+| **{{ one.verdict }}** | {{ one.metric | words }} | {{ one | by | cell }} \
 | {{ one | measured | cell }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
 | {{ one | decided | cell }} |
 {% endfor %}
 
 {% for one in judged if one.settles %}
-- To settle {{ one.metric | words }} by {{ one.attribute | cell }}: {{ one.settles | cell }}
+- To settle {{ one.metric | words }} by {{ one | by | cell }}: {{ one.settles | cell }}
 {% endfor %}
 
 {% endif %}
@@ -59,6 +59,12 @@ TEMPLATE = """\
 {% for one in performance %}
 | {{ one.name }} | {{ one.value | num }} | {{ one.low | num }} to {{ one.high | num }} | {{ one.n | count }} \
 | {{ required.get(one.name) | atleast }} |
+{% endfor %}
+{% for on, found in audits.items() %}
+{% for one in found.performance %}
+| {{ one.name }} on {{ on }} | {{ one.value | num }} | {{ one.low | num }} to {{ one.high | num }} \
+| {{ one.n | count }} | |
+{% endfor %}
 {% endfor %}
 
 {% endif %}
@@ -116,8 +122,7 @@ Too few rows to judge, by the plan's rule; listed, never merged or dropped.
 | replay | `assay replay {{ target }}` |
 | dossier | `{{ folder }}`, and `dossier/` among this run's artifacts |
 {% if data %}
-| data | {{ data.name }}, {{ data.train.rows | count }} training and {{ data.test.rows | count }} test rows, \
-`{{ data.digest[:12] }}` |
+| data | {{ data.name }}, {{ data.rows }}, `{{ data.digest[:12] }}` |
 {% endif %}
 {% for block, digest in digests.items() %}
 | {{ block }} | `{{ digest[:12] }}` |
@@ -144,6 +149,7 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
         because=_because(records),
         judged=judged,
         performance=opened.performance if opened else (),
+        audits=opened.audits if opened else {},
         required={each.metric: each.minimum for each in plan.judgement.performance},
         registration=registration,
         allowance=records.get("spending"),
@@ -170,7 +176,7 @@ def terminal_table(judged: Sequence[Judged]) -> Table:
     table.add_column("bounds", justify="right", no_wrap=True)
     for one in judged:
         colour = COLOURS[one.verdict]
-        what = f"{words(one.metric)} by {one.attribute} {limit_of(one)}"
+        what = f"{words(one.metric)} by {by(one)} {limit_of(one)}"
         table.add_row(
             f"[bold {colour}]{one.verdict}[/]",
             f"{escape(what)}\n[dim]{escape(both_pairs(one))}[/]",
@@ -220,6 +226,7 @@ def _template() -> Any:
     )
     environment.filters |= {
         "cell": _cell,
+        "by": by,
         "words": words,
         "num": number,
         "limit": limit_of,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.evaluate.records import Estimate, Evaluated, Paired
+from tasks.evaluate.records import Estimate, Opened, Paired
 from tasks.evidence.records import Dataset, FileRef, Part
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdict, Verdicts
@@ -205,7 +205,7 @@ def records(
         "data": Dataset(name="adult", sources=(), train=part, test=part, digest="ef" * 32),
         "representativeness": sample,
         "freeze": trained,
-        "opening": Evaluated(
+        "opening": Opened(
             rows=16281,
             predictions=FILE,
             cube=FileRef.of(tmp_path / "cube.json", relative_to=tmp_path),
