@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,8 @@ BODIES: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
 )
 """Structures by the plan's name: each takes the front's shape, the number of outputs and its own settings."""
 
+ROWS_AT_ONCE, VALUES_AT_ONCE = 8192, 2**21
+
 
 class Network(nn.Module):
     """Front and body."""
@@ -37,6 +40,13 @@ class Network(nn.Module):
         own = {name: value for name, value in settings.items() if name != "kind"}
         self.front = features.front()
         self.body = BODIES[settings["kind"]](self.front.shape, outputs, **own)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that are scored at a time, so that memory stays bounded: fewer where a row is a sequence."""
+        if len(self.front.shape) != 2:
+            return ROWS_AT_ONCE
+        return max(1, min(ROWS_AT_ONCE, VALUES_AT_ONCE // math.prod(self.front.shape)))
 
     def forward(self, inputs: Inputs) -> torch.Tensor:
         """Outputs (members, n, outputs); one member where the structure has no others."""

@@ -21,7 +21,6 @@ from .rule import Rule, Scores, rule_from_json
 
 SCHEMA = "assay.model/2"
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
-BATCH = 8192  # rows scored at a time, so that memory stays bounded
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ class Predictor:
             ValueError: names everything in the table that the model can't take.
         """
         inputs = self.features.encode(frame)
-        starts = range(0, len(frame), BATCH)
+        size = self.network.rows_at_once
+        starts = range(0, len(frame), size)
         with torch.inference_mode():
-            found = [self.rule.scores(self.network(inputs.rows(slice(s, s + BATCH)))) for s in starts]
+            found = [self.rule.scores(self.network(inputs.rows(slice(s, s + size)))) for s in starts]
         return torch.cat(found).numpy() if found else np.zeros((0, 1), np.float32)
 
     def predict(self, frame: Table) -> pd.DataFrame:

@@ -21,8 +21,6 @@ from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
 
-SCORED_AT_ONCE = 8192
-
 
 @dataclass
 class State:
@@ -158,8 +156,9 @@ def _not_finite(training: Training, where: str, found: str) -> str:
 
 
 @torch.inference_mode()
-def score(network: nn.Module, inputs: Inputs, rule: Rule) -> torch.Tensor:
+def score(network: Network, inputs: Inputs, rule: Rule) -> torch.Tensor:
     """Scores (n, classes) or (n, 1), computed some rows at a time."""
     network.eval()
-    starts = range(0, len(inputs), SCORED_AT_ONCE)
-    return torch.cat([rule.scores(network(inputs.rows(slice(s, s + SCORED_AT_ONCE)))) for s in starts])
+    size = network.rows_at_once
+    starts = range(0, len(inputs), size)
+    return torch.cat([rule.scores(network(inputs.rows(slice(s, s + size)))) for s in starts])

@@ -129,6 +129,11 @@ def test_a_front_gives_vectors_and_tells_what_is_real() -> None:
     assert not steps.values[0, 2:].any()
 
 
+def test_long_texts_are_scored_fewer_at_a_time() -> None:
+    sizes = {length: Network(features(length=length), SETTINGS, 3).rows_at_once for length in (12, 2**17)}
+    assert sizes == {12: 8192, 2**17: 4}
+
+
 def test_a_model_of_texts_is_saved_loaded_and_predicts_the_same(tmp_path: Path) -> None:
     torch.manual_seed(0)
     learned = features()
