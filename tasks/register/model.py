@@ -39,7 +39,7 @@ def log_model(
     run_id: str,
     model_folder: Path,
     example: pd.DataFrame,
-    columns: Mapping[str, Column],
+    columns: Mapping[str, Column | None],
     tags: Mapping[str, str],
     source: Path = SOURCE,
 ) -> str:
@@ -50,7 +50,7 @@ def log_model(
         run_id: the run that made the model.
         model_folder: weights.safetensors and model.json.
         example: rows as ``pandas.read_csv`` gives them; only their types are kept.
-        columns: the plan's columns, which the model takes in.
+        columns: which the model takes in, as the plan has them; None for texts, images or recordings.
         tags: digests.
         source: the package that can load the model, copied beside it.
 
@@ -88,12 +88,13 @@ def requirements(model_folder: Path) -> list[str]:
     return [f"{name}=={version(name).partition('+')[0]}" for name in needed]
 
 
-def input_schema(columns: Mapping[str, Column], example: pd.DataFrame) -> Schema:
+def input_schema(columns: Mapping[str, Column | None], example: pd.DataFrame) -> Schema:
     """MLflow's types for what ``pandas.read_csv`` may give for ``columns``.
 
     One column's type may change with the rows read: numbers come as int64 or, with a missing one, as
     float64; codes such as SEX=1 come as int64. MLflow refuses int64 where double or string is declared,
-    so such columns are declared ``any`` and the model's own encoders check them, row by row.
+    so such columns are declared ``any`` and the model's own encoders check them, row by row; so are texts,
+    images and recordings.
 
     Raises:
         RegistryError: naming the columns that the example lacks.
@@ -125,7 +126,9 @@ def _pack(packed: Path, card: Model, code: Path, model_folder: Path) -> None:
         shutil.rmtree(cache)
 
 
-def _type(column: Column, values: pd.Series) -> DataType | AnyType:
+def _type(column: Column | None, values: pd.Series) -> DataType | AnyType:
+    if column is None:
+        return AnyType()  # type: ignore[no-untyped-call]
     if column.type == "category" and values.dtype == object:
         return DataType.string
     if column.type == "integer" and not column.nullable and values.dtype == "int64":
@@ -134,7 +137,7 @@ def _type(column: Column, values: pd.Series) -> DataType | AnyType:
 
 
 def _signature(
-    code: Path, model_folder: Path, example: pd.DataFrame, columns: Mapping[str, Column]
+    code: Path, model_folder: Path, example: pd.DataFrame, columns: Mapping[str, Column | None]
 ) -> ModelSignature:
     predicted = load_source(code).Predictor.load(model_folder).predict(example.head(EXAMPLE_ROWS))
     outputs: list[ColSpec | TensorSpec] = [

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import polars as pl
 
 from tasks.errors import RegistryError
+from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Evaluated
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import Plan
@@ -64,8 +64,8 @@ def register(
         filing: where the run is filed.
         plan: names the model, the margin and the minimum performance.
         rows: the test part's raw rows, as ``pandas.read_csv`` gives them.
-        truth: (n,) true classes of these rows.
-        predictions: (n,) rows as judged: ``prediction`` and ``score``.
+        truth: (n,) true classes, or numbers, of these rows.
+        predictions: (n,) rows as judged: ``prediction`` and, of classes, ``score``.
         evaluated: the performance on them.
         verdicts: none of them FAIL.
         model_folder: the frozen model.
@@ -73,14 +73,15 @@ def register(
     Raises:
         RegistryError: when MLflow fails, or the registered model predicts otherwise than judged.
     """
-    connection, columns = filing.connection, plan.judgement.data.described()
+    connection, data = filing.connection, plan.judgement.data
+    described = data.described()
+    columns = {name: described.get(name) for name in data.inputs}
     uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
     description = (
         f"{verdicts.summary}\n\nJudged on {evaluated.rows} test rows; see the run for the verdict table."
     )
     version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)
-    judged = predictions["prediction"].to_list()
-    check_served(connection, uri, rows, judged, predictions["score"].to_numpy())
+    check_served(connection, uri, rows, predictions, kind_of(plan.judgement))
     if verdicts.verdict is not Verdict.PASS:
         undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
         because = "\n".join([verdicts.summary, *undecided])
@@ -89,8 +90,8 @@ def register(
         connection,
         plan.judgement,
         rows,
-        truth.to_numpy().astype(object),
-        np.asarray(judged, dtype=object),
+        truth,
+        predictions["prediction"],
         evaluated.performance,
     )
     before = champion(connection, plan.name)
