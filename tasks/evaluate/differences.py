@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tasks.fairness.counts import Counts
 from tasks.fairness.cube import Cube
 
 SHOWN = 10  # differences named one by one; the rest are counted
@@ -18,9 +20,9 @@ def changed_rows(recorded: pl.DataFrame, rebuilt: pl.DataFrame, tolerance: float
     """Rows whose values, prediction or score differ.
 
     Args:
-        recorded: row_id, row_digest, score and prediction on record.
+        recorded: row_id, row_digest, score (of classes) and prediction on record.
         rebuilt: the same, predicted again.
-        tolerance: of scores; classes and digests must be equal.
+        tolerance: of scores, and of predicted numbers as a share of them; classes and digests must be equal.
     """
     if len(recorded) != len(rebuilt):
         return [f"{len(recorded)} rows on record, {len(rebuilt)} rebuilt"]
@@ -28,10 +30,27 @@ def changed_rows(recorded: pl.DataFrame, rebuilt: pl.DataFrame, tolerance: float
     differs = both.filter(
         (pl.col("row_id") != pl.col("row_id_rebuilt"))
         | (pl.col("row_digest") != pl.col("row_digest_rebuilt"))
-        | (pl.col("prediction") != pl.col("prediction_rebuilt"))
-        | ((pl.col("score") - pl.col("score_rebuilt")).abs() > tolerance)
+        | (_other_classes(tolerance) if "score" in recorded.columns else _other_numbers(tolerance))
     )
     return shortened([_row_sentence(row) for row in differs.iter_rows(named=True)])
+
+
+def _other_classes(tolerance: float) -> pl.Expr:
+    score = (pl.col("score") - pl.col("score_rebuilt")).abs() > tolerance
+    return score | (pl.col("prediction") != pl.col("prediction_rebuilt"))
+
+
+def _other_numbers(tolerance: float) -> pl.Expr:
+    number = pl.col("prediction").cast(pl.Float64)
+    apart = (number - pl.col("prediction_rebuilt")).abs()
+    return ~(apart <= tolerance * pl.max_horizontal(number.abs(), pl.lit(1.0)))
+
+
+def changed_counts(recorded: Counts, rebuilt: Counts) -> list[str]:
+    """What differs between the counts on record and those of the same rows again."""
+    if isinstance(recorded, Cube) and isinstance(rebuilt, Cube):
+        return changed_cells(recorded, rebuilt)
+    return changed_values(json.loads(recorded.to_json()), json.loads(rebuilt.to_json()))
 
 
 def changed_cells(recorded: Cube, rebuilt: Cube) -> list[str]:
@@ -77,8 +96,10 @@ def _row_sentence(row: dict[str, Any]) -> str:
     where = f"row {row['row_id']}"
     if row["row_digest"] != row["row_digest_rebuilt"]:
         return f"{where}: the row's values are not the ones that were judged"
-    if row["prediction"] != row["prediction_rebuilt"]:
+    if "score" in row and row["prediction"] != row["prediction_rebuilt"]:
         return f"{where}: {row['prediction']!r} on record, {row['prediction_rebuilt']!r} predicted again"
+    if "score" not in row:
+        return f"{where}: {row['prediction']:.9g} on record, {row['prediction_rebuilt']:.9g} predicted again"
     return f"{where}: score {row['score']:.9g} on record, {row['score_rebuilt']:.9g} predicted again"
 
 

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from tasks.errors import EvidenceError
-from tasks.evaluate.performance import accuracy, auc, macro_f1
+from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.predictions import check_predictions, write_predictions
 from tasks.evaluate.records import CUBE, PREDICTIONS, Estimate, Evaluated, file_of
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import FileRef
+from tasks.fairness.counts import Counts
 from tasks.fairness.cube import Cube
-from tasks.plan.data import Classes
 from tasks.plan.judgement import TEST, Judgement
 
 TENTHS = tuple(i / 10 for i in range(1, 10))
@@ -36,7 +36,7 @@ def evaluate(
     """File predictions.csv and cube.json in the dossier, and estimate the performance.
 
     Args:
-        predictions: one row per test row: row_id, row_digest, score, prediction.
+        predictions: one row per test row: row_id, row_digest, score (of classes), prediction.
         described: the same rows in the same order: a column per protected attribute, ``label``, and
             ``unit`` where the plan names one.
         judgement: names the classes and the protected attributes, all of which are axes of the cube.
@@ -49,10 +49,10 @@ def evaluate(
         Refusal: for rows of one class.
     """
     told, counts = (folder / file_of(file, on) for file in (PREDICTIONS, CUBE))
-    typed = check_predictions(predictions, told.name)
+    typed = check_predictions(predictions, judgement, told.name)
     cube = count_predictions(typed, described, judgement, score_edges)
     performance = estimate(typed, described["label"], judgement)
-    write_predictions(typed, told)
+    write_predictions(typed, judgement, told)
     write_atomically(counts, cube.to_json())
     return Evaluated(
         rows=len(typed),
@@ -64,36 +64,24 @@ def evaluate(
 
 def count_predictions(
     predictions: pl.DataFrame, described: pl.DataFrame, judgement: Judgement, score_edges: Sequence[float]
-) -> Cube:
+) -> Counts:
     """The audit cube of predictions over the described rows; replay counts with the same function.
 
-    Where the plan names a sampling unit, the cube is kept by unit too: rows of one unit are not independent.
-
     Raises:
-        EvidenceError: for other rows, a missing attribute or unit, or classes that the plan does not name.
+        EvidenceError: for other rows, a missing attribute or unit, classes that the plan does not name, or
+            numbers outside of the label's range.
     """
     if len(predictions) != len(described):
         raise EvidenceError(
             f"one prediction a row is expected, found {len(predictions)} for {len(described)} rows"
         )
-    unit = None if judgement.unit is None else "unit"
-    wanted = ["label", *judgement.protected, *([] if unit is None else [unit])]
+    wanted = ["label", *judgement.protected, *([] if judgement.unit is None else ["unit"])]
     if lacking := [name for name in wanted if name not in described.columns]:
         raise EvidenceError(
             f"columns {', '.join(wanted)} are expected in the described rows, missing: {lacking}"
         )
-    label = classes_of(judgement)
     try:
-        return Cube.from_arrays(
-            described["label"],
-            predictions["prediction"],
-            {name: described[name] for name in judgement.protected},
-            score=predictions["score"].to_numpy(),
-            score_edges=score_edges,
-            unit=None if unit is None else described[unit],
-            labels=label.values,
-            positive=label.positive,
-        )
+        return kind_of(judgement).count(predictions, described, judgement, score_edges)
     except ValueError as error:
         raise EvidenceError(f"predictions can't be counted: {error}") from error
 
@@ -103,37 +91,16 @@ def count_labels(described: pl.DataFrame, judgement: Judgement) -> Cube:
 
     Sampling units are left out: no interval is made of these counts, only expected denominators.
     """
-    label = classes_of(judgement)
-    groups = {name: described[name] for name in judgement.protected}
-    return Cube.from_labels(described["label"], groups, labels=label.values, positive=label.positive)
-
-
-def classes_of(judgement: Judgement) -> Classes:
-    """The label of a plan that predicts classes."""
-    label = judgement.data.label
-    assert isinstance(label, Classes)  # noqa: S101 - a number is counted elsewhere
-    return label
+    return kind_of(judgement).count_labels(described, judgement)
 
 
 def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) -> tuple[Estimate, ...]:
-    """Accuracy, macro-F1, and AUC where there are two classes.
+    """The performance: accuracy, macro-F1 and AUC of classes, R2 and mean absolute error of a number.
 
     Raises:
-        Refusal: for a test part with one class.
+        Refusal: for a test part with one class, or one number.
     """
-    classes = classes_of(judgement)
-    found = [accuracy((predictions["prediction"] == label).to_numpy())]
-    truth, decided = (
-        column.replace_strict(
-            classes.values, list(range(len(classes.values))), return_dtype=pl.Int64
-        ).to_numpy()
-        for column in (label, predictions["prediction"])
-    )
-    found.append(macro_f1(truth, decided, len(classes.values)))
-    if len(classes.values) == 2:
-        positive = np.asarray((label == classes.positive).to_numpy(), bool)
-        found.append(auc(positive, predictions["score"].to_numpy()))
-    return tuple(found)
+    return kind_of(judgement).estimate(predictions, label, judgement)
 
 
 def quantile_edges(scores: npt.ArrayLike, bins: int = 100) -> tuple[float, ...]:

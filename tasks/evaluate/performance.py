@@ -1,4 +1,4 @@
-"""How well a model does on the test part: accuracy, AUC, and whether it is worse than another."""
+"""How well a model does on the test part: accuracy, macro-F1 and AUC of classes, R2 and error of numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtri
 
 from tasks.errors import Refusal
-from tasks.evaluate.records import Estimate, Paired
+from tasks.evaluate.records import Estimate
 from tasks.fairness.bounds import lower_limit, upper_limit
 
 Booleans = NDArray[np.bool_]
@@ -115,6 +115,18 @@ def r2(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> Estimate:
     return Estimate(name="r2", value=1 - share, low=1 - share - wide, high=1 - share + wide, n=len(truth))
 
 
+def mae(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> Estimate:
+    """Mean absolute error with its normal interval, in the unit of the label.
+
+    Args:
+        truth: shape [rows], at least one row.
+        predicted: likewise.
+    """
+    error = np.abs(predicted - truth)
+    value, wide = float(error.mean()), -float(ndtri(LEVEL)) * sqrt(_variance(error) / len(error))
+    return Estimate(name="mae", value=value, low=max(0.0, value - wide), high=value + wide, n=len(error))
+
+
 def _middle_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     """Ranks from 1; equal values share the middle of theirs."""
     _, position, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -128,58 +140,3 @@ def _variance(values: NDArray[np.float64]) -> float:
 def _limits_without_variance(value: float, size: int) -> tuple[float, float]:
     events, n = np.array([value * size]), np.array([size])
     return float(lower_limit(events, n, LEVEL)[0]), float(upper_limit(events, n, LEVEL)[0])
-
-
-def compare_paired(
-    correct_new: Booleans, correct_old: Booleans, margin: float, alpha: float = 0.05
-) -> Paired:
-    """Whether a model is worse than another on the same rows.
-
-    "not worse" when the one-sided lower limit of the difference in accuracy (new - old) lies above
-    -margin; "worse" when its upper limit lies below -margin; else "not shown". Limits by Tango's score
-    method for paired proportions (1998, Statistics in Medicine 17:891).
-
-    Args:
-        correct_new: whether the new model is right, shape [rows], at least one row.
-        correct_old: whether the old one is, on the same rows in the same order.
-        margin: how much worse still counts as not worse, in [0, 1).
-        alpha: one-sided level of either limit.
-
-    Raises:
-        ValueError: for lengths that differ.
-    """
-    if len(correct_new) != len(correct_old):
-        raise ValueError(f"the same rows are compared, found {len(correct_new)} and {len(correct_old)}")
-    n = len(correct_new)
-    better = int((correct_new & ~correct_old).sum())
-    worse = int((~correct_new & correct_old).sum())
-    low, high = _tango(better, worse, n, alpha), -_tango(worse, better, n, alpha)
-    verdict = "not worse" if low > -margin else "worse" if high < -margin else "not shown"
-    return Paired(
-        n=n,
-        better=better,
-        worse=worse,
-        difference=(better - worse) / n,
-        low=low,
-        high=high,
-        margin=margin,
-        alpha=alpha,
-        verdict=verdict,
-    )
-
-
-def _tango(b: int, c: int, n: int, alpha: float) -> float:
-    """Lower limit of (b - c) / n: the d at which Tango's score statistic reaches z."""
-    z = -float(ndtri(alpha))
-
-    def distance(d: float) -> float:
-        a_, b_ = 2 * n, -b - c + (2 * n - b + c) * d
-        share = (sqrt(max(b_ * b_ - 4 * a_ * (-c * d * (1 - d)), 0.0)) - b_) / (2 * a_)
-        variance = n * (2 * share + d * (1 - d))
-        return (b - c - n * d) / sqrt(variance) - z if variance > 0 else -z
-
-    low, high = -1.0, (b - c) / n  # the statistic falls from low to high
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if distance(middle) > 0 else (low, middle)
-    return low

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 
 from tasks.errors import Refusal
-from tasks.evaluate.evaluate import classes_of
+from tasks.evaluate.kinds import kind_of
 from tasks.model.predictor import Predictor
-from tasks.model.rule import ClassRule
 from tasks.plan.judgement import TEST, Judgement
 
 
 def predict_part(
     predictor: Predictor, frame: pl.DataFrame, judgement: Judgement, on: str = TEST
 ) -> pl.DataFrame:
-    """Predictions of a typed part: row_id, row_digest, score, prediction; as retrain and replay do.
-
-    Of an audit set the prediction is what the decided class means there, and the score is the sum of the
-    probabilities of all classes that mean the set's positive one (or, where it has none, the decided one).
+    """Predictions of a typed part as predictions.csv has them; as retrain and replay do.
 
     Args:
         predictor: the model.
@@ -29,24 +24,14 @@ def predict_part(
     Raises:
         Refusal: for rows that the model can't take, such as a category that it never saw.
     """
-    own, plan, rule = judgement.sets[on], classes_of(judgement), predictor.rule
+    own = judgement.sets[on]
     try:
         scores = predictor.scores(_as_taken(frame, own, judgement))
     except ValueError as error:
         where = "test part" if on == TEST else f"audit set {on}"
         raise Refusal(f"{where}: the model can't take it: {error}") from error
-    assert isinstance(rule, ClassRule)  # noqa: S101 - the label's classes were its own
-    label = classes_of(own)
-    means = plan.values if on == TEST else judgement.audits[on].means(plan.values)
-    meant = np.array([label.values.index(name) for name in means])
-    decided = meant[rule.decide(scores)]
-    wanted = decided if label.positive is None else np.full(len(frame), label.values.index(label.positive))
-    # Added up in float32, probabilities of one may come out a last bit above it.
-    score = np.minimum((scores * (meant == wanted[:, None])).sum(axis=1, dtype=np.float32), np.float32(1))
-    return frame.select("row_id", "row_digest").with_columns(
-        pl.Series("score", score, pl.Float32),
-        pl.Series("prediction", [label.values[index] for index in decided], pl.String),
-    )
+    told = kind_of(judgement).answers(scores, predictor.rule, judgement, on)
+    return frame.select("row_id", "row_digest").hstack(told)
 
 
 def _as_taken(frame: pl.DataFrame, own: Judgement, judgement: Judgement) -> pl.DataFrame:

@@ -67,17 +67,21 @@ class NumberRule:
     Attributes:
         mean: of the fit rows' labels.
         deviation: standard deviation of the fit rows' labels.
+        minimum: smallest number that there can be; no answer lies below it.
+        maximum: largest one; no answer lies above it.
         score_edges: rising inner edges of the histogram of predictions, quantiles on validation rows.
     """
 
     mean: float
     deviation: float
+    minimum: float
+    maximum: float
     score_edges: tuple[float, ...]
     outputs: int = 1
 
     def scores(self, outputs: torch.Tensor) -> torch.Tensor:
-        """Numbers (n, 1) in the label's unit, the mean over the members."""
-        return outputs.mean(dim=0) * self.deviation + self.mean
+        """Numbers (n, 1) in the label's unit, the mean over the members, cut to the label's range."""
+        return (outputs.mean(dim=0) * self.deviation + self.mean).clamp(self.minimum, self.maximum)
 
     def answers(self, scores: Scores) -> dict[str, Any]:
         """``prediction``: the number, float64."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import polars as pl
 
 from tasks.errors import RegistryError
-from tasks.evaluate.performance import compare_paired
+from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Estimate, Paired
 from tasks.plan.judgement import Judgement
 from tasks.register.client import Connection, RegistryUnreachable
@@ -26,8 +25,8 @@ class Succession:
         connection: MLflow.
         judgement: the margin and the minimum performance.
         rows: the test part's raw rows.
-        truth: (n,) true classes.
-        predictions: (n,) the new version's classes.
+        truth: (n,) true classes or numbers.
+        predictions: (n,) the new version's.
         performance: the new version's estimates on the test part.
         paired: the comparison made, None before the call or without a champion.
     """
@@ -35,8 +34,8 @@ class Succession:
     connection: Connection
     judgement: Judgement
     rows: pd.DataFrame
-    truth: NDArray[np.object_]
-    predictions: NDArray[np.object_]
+    truth: pl.Series
+    predictions: pl.Series
     performance: Sequence[Estimate]
     paired: Paired | None = field(default=None, init=False)
 
@@ -51,12 +50,13 @@ class Succession:
         except RegistryError as error:
             # A champion of other columns can't judge these rows: nothing shows that the new one is no worse.
             return Decision(takes_over=False, because=f"{champion} can't predict these test rows: {error}")
-        old = served["prediction"].to_numpy(dtype=object) == self.truth
-        margin = self.judgement.champion.margin
-        self.paired = compare_paired(self.predictions == self.truth, old, margin, self.judgement.alpha)
+        kind, margin = kind_of(self.judgement), self.judgement.champion.margin
+        old = kind.served(served)["prediction"]
+        self.paired = kind.compare(self.predictions, old, self.truth, margin, self.judgement.alpha)
         sentence = (
-            f"accuracy {self.paired.difference:+.4f} against {champion} on the same {self.paired.n} rows "
-            f"(one-sided lower limit {self.paired.low:+.4f}, margin -{margin:g}): {self.paired.verdict}"
+            f"{self.paired.metric} {self.paired.difference:+.4f} against {champion} "
+            f"on the same {self.paired.n} rows (one-sided lower limit {self.paired.low:+.4f}, "
+            f"margin -{margin:g}): {self.paired.verdict}"
         )
         return Decision(takes_over=self.paired.verdict == "not worse", because=sentence)
 

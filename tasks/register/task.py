@@ -46,7 +46,7 @@ def register(
         plan,
         source_rows(dataset, "test", judgement),
         described["label"],
-        read_predictions(folder / "predictions.csv"),
+        read_predictions(folder / "predictions.csv", judgement),
         evaluated,
         verdicts,
         folder / "model",

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import polars as pl
 
 from tasks.errors import RegistryError
+from tasks.evaluate.kinds import Kind
 from tasks.evidence.digest import digest_file
 from tasks.register.client import Connection
 from tasks.register.registry import Version
 
 
 def check_served(
-    connection: Connection,
-    model_uri: str,
-    rows: pd.DataFrame,
-    predictions: Sequence[str],
-    scores: npt.ArrayLike,
+    connection: Connection, model_uri: str, rows: pd.DataFrame, predictions: pl.DataFrame, kind: Kind
 ) -> None:
     """Load the registered model as anyone would and compare every row with what was judged.
 
@@ -29,8 +26,9 @@ def check_served(
         connection: MLflow.
         model_uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or ``models:/m-...``.
         rows: the test part's raw rows, the source's own columns.
-        predictions: (n,) judged classes.
-        scores: (n,) judged probabilities of the positive class, or (n, classes); compared as float32.
+        predictions: as judged, the columns of predictions.csv: classes and their scores, compared as float32,
+            or numbers likewise.
+        kind: of the label; says what a prediction is.
 
     Raises:
         RegistryError: naming the first row that differs, or that the model can't be loaded or fed.
@@ -38,17 +36,9 @@ def check_served(
     served = predict(connection, model_uri, rows)
     if len(served) != len(predictions):
         raise RegistryError(f"{model_uri}: {len(predictions)} rows were judged, it predicts {len(served)}")
-    judged = np.asarray(predictions, dtype=object)
-    found = served["prediction"].to_numpy(dtype=object)
-    _require_equal(model_uri, "prediction", judged, found)
-    columns = [name for name in served.columns if name != "prediction"]
-    given = np.asarray(scores, dtype=np.float32).reshape(len(judged), -1)
-    if given.shape[1] != len(columns):
-        raise RegistryError(
-            f"{model_uri}: {given.shape[1]} scores a row were judged, it gives {len(columns)}"
-        )
-    for position, name in enumerate(columns):
-        _require_equal(model_uri, name, given[:, position], served[name].to_numpy(dtype=np.float32))
+    told = kind.served(served)
+    for name in ("prediction", *(other for other in told.columns if other != "prediction")):
+        _require_equal(model_uri, name, predictions[name].to_numpy(), told[name].to_numpy())
 
 
 def predict(connection: Connection, model_uri: str, rows: pd.DataFrame) -> pd.DataFrame:

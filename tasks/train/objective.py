@@ -17,6 +17,7 @@ from tasks.plan.plan import Plan
 from tasks.plan.training import CrossEntropy
 
 SCORE_BINS = 20
+NUMBER_BINS = 100  # what lies within one is unknown to the distance of two distributions
 LEAST_LIKELY = 1e-12  # a probability of 0 would make the validation loss infinite
 
 
@@ -115,7 +116,7 @@ class NumberObjective:
 
     def frozen(self, scores: Scores) -> Rule:
         """The histogram of predictions has quantiles of the validation predictions as edges."""
-        shares = np.linspace(0, 1, SCORE_BINS + 1)[1:-1]
+        shares = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
         edges = np.unique(np.quantile(scores[:, 0].astype(float), shares, method="inverted_cdf"))
         return replace(self.rule, score_edges=tuple(edges.tolist()))
 
@@ -139,7 +140,7 @@ def objective_of(plan: Plan, labels: torch.Tensor) -> Objective:
     label, loss = plan.judgement.data.label, plan.recipe.training.loss
     if isinstance(label, Number):
         mean, deviation = float(labels.double().mean()), float(labels.double().std(correction=0))
-        return NumberObjective(NumberRule(mean, deviation or 1.0, ()))
+        return NumberObjective(NumberRule(mean, deviation or 1.0, label.minimum, label.maximum, ()))
     return ClassObjective(_class_rule(label, loss.kind), getattr(loss, "smoothing", 0.0))
 
 

@@ -34,6 +34,18 @@ def test_the_row_that_differs_is_named(column: str, values: list[object], senten
     assert changed_rows(ROWS, ROWS.with_columns(pl.Series(column, values)), 1e-6) == [sentence]
 
 
+def test_numbers_may_differ_by_their_last_bits_alone() -> None:
+    told = ROWS.select("row_id", "row_digest", prediction=pl.Series([40.0, 1.0, 0.0], dtype=pl.Float32))
+    near, far = (told.with_columns(pl.col("prediction") * by) for by in (1 + 3e-7, 1.001))
+    assert changed_rows(told, near, 1e-6) == []
+    assert changed_rows(told, far, 1e-6) == [
+        "row 0: 40 on record, 40.0400009 predicted again",
+        "row 1: 1 on record, 1.00100005 predicted again",
+    ]
+    missing = told.with_columns(prediction=pl.Series([40.0, float("nan"), 0.0], dtype=pl.Float32))
+    assert len(changed_rows(told, missing, 1e-6)) == 1
+
+
 def test_a_score_that_is_no_number_differs() -> None:
     found = changed_rows(ROWS, ROWS.with_columns(score=pl.Series([0.1, float("nan"), 0.9])), 1e-6)
     assert len(found) == 1

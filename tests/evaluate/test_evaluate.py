@@ -7,10 +7,14 @@ import polars as pl
 import pytest
 
 from tasks.errors import EvidenceError, Refusal
+from tasks.evaluate.differences import changed_counts
 from tasks.evaluate.evaluate import count_labels, count_predictions, evaluate, quantile_edges
 from tasks.evaluate.predictions import read_predictions
 from tasks.evidence.digest import digest_file
 from tasks.fairness import Cube, Verdict, judge
+from tasks.fairness.counts import read_counts
+from tasks.fairness.regression_cube import RegressionCube
+from tasks.fairness.regression_gate import judge_regression
 from tasks.plan.judgement import Judgement
 
 EDGES = (0.2, 0.5, 0.8)
@@ -69,7 +73,7 @@ def test_what_is_filed_reads_back_and_agrees(tmp_path: Path) -> None:
     assert cube.score_bins.tables["race"].sum() == 400
     for ref in (done.cube, done.predictions):
         assert ref.sha256 == digest_file(tmp_path / ref.path)
-    again = read_predictions(tmp_path / "predictions.csv")
+    again = read_predictions(tmp_path / "predictions.csv", judgement())
     right = (again["prediction"] == described["label"]).mean()
     accuracy, macro_f1, auc = done.performance
     assert (accuracy.name, accuracy.value) == ("accuracy", pytest.approx(right))
@@ -146,3 +150,67 @@ def test_edges_are_quantiles_each_once_and_the_tenths() -> None:
     quantiles = sorted(set(edges) - set(tenths))
     assert np.histogram(scores, [0, *quantiles, 1])[0].tolist() == pytest.approx([125] * 8, abs=1)
     assert quantile_edges([0.5] * 50) == tuple(tenths)
+
+
+def of_numbers() -> Judgement:
+    category = {"type": "category"}
+    return Judgement.model_validate(
+        {
+            "data": {
+                "kind": "tabular",
+                "sources": [SOURCE],
+                "format": {"type": "csv"},
+                "columns": {"sex": category, "race": category},
+                "label": {"column": "y", "type": "number", "minimum": 0, "maximum": 10},
+            },
+            "protected": {"sex": {"column": "sex"}, "race": {"column": "race"}},
+            "expectations": {"minimum_rows": {"train": 1}},
+            "limits": [{"metric": "mae_maximum", "attribute": "sex x race", "limit": 3}],
+            "performance": [{"metric": "r2", "minimum": 0.5}],
+        }
+    )
+
+
+def numbers(n: int = 400) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 11, n).astype(float)
+    told = np.clip(label + rng.normal(0, 1, n), 0, 10).astype(np.float32)
+    predictions = part(n)[0].select("row_id", "row_digest").with_columns(prediction=pl.Series(told))
+    return predictions, part(n)[1].with_columns(label=pl.Series(label))
+
+
+def test_numbers_are_filed_and_judged_from_their_cube(tmp_path: Path) -> None:
+    predictions, described = numbers()
+    done = evaluate(predictions, described, of_numbers(), (2.0, 5.0), tmp_path)
+    cube = read_counts((tmp_path / done.cube.path).read_bytes())
+    assert isinstance(cube, RegressionCube)
+    assert set(cube.tables) == {"sex", "race", "sex x race"}
+    assert done.rows == cube.rows == 400
+    again = read_predictions(tmp_path / "predictions.csv", of_numbers())
+    error = again["prediction"].cast(pl.Float64) - described["label"]
+    r2, mae = done.performance
+    assert (r2.name, mae.name) == ("r2", "mae")
+    assert mae.value == pytest.approx(error.abs().mean())
+    (judged,) = judge_regression(cube, of_numbers().limits)
+    worst = described.with_columns(error=error.abs()).group_by("sex", "race").agg(pl.col("error").mean())
+    assert judged.measurement == pytest.approx(worst["error"].max())
+    assert changed_counts(cube, count_predictions(again, described, of_numbers(), (2.0, 5.0))) == []
+    other = predictions.with_columns(pl.col("prediction").reverse())
+    assert changed_counts(cube, count_predictions(other, described, of_numbers(), (2.0, 5.0)))
+
+
+def test_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
+    predictions, described = numbers()
+    far = predictions.with_columns(prediction=pl.lit(11.0, pl.Float32))
+    with pytest.raises(EvidenceError, match="y_pred: numbers from 0 to 10 are expected, 400 of 400"):
+        evaluate(far, described, of_numbers(), (2.0,), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_training_numbers_count_by_bands_that_hold_every_row() -> None:
+    cube = count_labels(numbers()[1], of_numbers())
+    assert cube.rows == 400
+    assert cube.labels[0].startswith("below ")
+    assert len(cube.labels) <= 10
+    constant = numbers()[1].with_columns(label=pl.lit(4.0))
+    assert count_labels(constant, of_numbers()).rows == 400

@@ -9,7 +9,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import EvidenceError
-from tasks.evaluate.predictions import SCHEMA, read_predictions, write_predictions
+from tasks.evaluate import classes
+from tasks.evaluate.predictions import read_predictions, write_predictions
+from tasks.plan.judgement import Judgement
+
+DATA = {
+    "kind": "tabular",
+    "sources": [{"name": "a.csv", "sha256": "0" * 64, "origins": ["file:a.csv"]}],
+    "format": {"type": "csv"},
+    "columns": {"sex": {"type": "category"}, "age": {"type": "integer"}},
+}
+REST = {"protected": {"sex": {"column": "sex"}}, "expectations": {"minimum_rows": {"train": 1}}}
+CLASSES = Judgement.model_validate(
+    {
+        **REST,
+        "data": {**DATA, "label": {"column": "y", "values": ["no", "yes"], "positive": "yes"}},
+        "limits": [{"metric": "tpr_difference", "attribute": "sex", "limit": 0.1}],
+        "performance": [{"metric": "accuracy", "minimum": 0.5}],
+    }
+)
+NUMBERS = Judgement.model_validate(
+    {
+        **REST,
+        "data": {**DATA, "label": {"column": "y", "type": "number", "minimum": 0, "maximum": 99}},
+        "limits": [{"metric": "mae_maximum", "attribute": "sex", "limit": 9}],
+        "performance": [{"metric": "r2", "minimum": 0.2}],
+    }
+)
 
 
 def frame(scores: list[float]) -> pl.DataFrame:
@@ -21,7 +47,7 @@ def frame(scores: list[float]) -> pl.DataFrame:
             "score": scores,
             "prediction": [">50K" if score >= 0.5 else 'a "quoted", class' for score in scores],
         },
-        schema=SCHEMA,
+        schema=dict(classes.SCHEMA),
     )
 
 
@@ -29,16 +55,16 @@ def frame(scores: list[float]) -> pl.DataFrame:
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30))
 def test_scores_read_back_to_the_bit_and_write_the_same_bytes(tmp_path: Path, scores: list[float]) -> None:
     one, other = tmp_path / "one.csv", tmp_path / "other.csv"
-    write_predictions(frame(scores), one)
-    again = read_predictions(one)
+    write_predictions(frame(scores), CLASSES, one)
+    again = read_predictions(one, CLASSES)
     assert again.equals(frame(scores))
     assert (again["score"].to_numpy().view(np.uint32) == np.float32(scores).view(np.uint32)).all()
-    write_predictions(again, other)
+    write_predictions(again, CLASSES, other)
     assert one.read_bytes() == other.read_bytes()
 
 
 def test_the_file_is_plain(tmp_path: Path) -> None:
-    write_predictions(frame([0.1, 0.75]), tmp_path / "p.csv")
+    write_predictions(frame([0.1, 0.75]), CLASSES, tmp_path / "p.csv")
     assert (tmp_path / "p.csv").read_text() == (
         "row_id,row_digest,score,prediction\n"
         '0,0000000000000000,0.1,"a ""quoted"", class"\n'
@@ -62,4 +88,33 @@ def test_a_file_that_is_no_predictions_is_refused(tmp_path: Path, text: str, wor
     path = tmp_path / "predictions.csv"
     path.write_text(text)
     with pytest.raises(EvidenceError, match=words):
-        read_predictions(path)
+        read_predictions(path, CLASSES)
+
+
+def test_numbers_have_no_score_and_read_back_to_the_bit(tmp_path: Path) -> None:
+    told = pl.DataFrame(
+        {"row_id": [0, 1], "row_digest": ["a" * 16, "b" * 16], "prediction": [40.125, 0.1]},
+        schema={"row_id": pl.UInt32, "row_digest": pl.String, "prediction": pl.Float32},
+    )
+    write_predictions(told, NUMBERS, tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_text() == (
+        "row_id,row_digest,prediction\n0,aaaaaaaaaaaaaaaa,40.125\n1,bbbbbbbbbbbbbbbb,0.1\n"
+    )
+    assert read_predictions(tmp_path / "p.csv", NUMBERS).equals(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("row_id,row_digest\n0,aa\n", "missing: prediction"),
+        ("row_id,row_digest,prediction\n0,aa,nan\n", "1 predictions are no finite number"),
+        ("row_id,row_digest,prediction\n0,aa,inf\n", "1 predictions are no finite number"),
+        ("row_id,row_digest,prediction\n0,aa,\n", "prediction has 1 missing"),
+        ("row_id,row_digest,prediction\n0,aa,many\n", "predictions are expected"),
+    ],
+)
+def test_a_file_that_is_no_numbers_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text(text)
+    with pytest.raises(EvidenceError, match=words):
+        read_predictions(path, NUMBERS)

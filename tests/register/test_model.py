@@ -10,9 +10,11 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from tasks.errors import RegistryError
+from tasks.evaluate import classes
 from tasks.model.predictor import Predictor
 from tasks.plan.source import Column
 from tasks.register.client import Connection
@@ -140,21 +142,21 @@ def test_schema_says_what_a_csv_may_hold(rows: pd.DataFrame) -> None:
 def test_judged_predictions_are_what_is_served(
     connection: Connection, logged: str, rows: pd.DataFrame, predictor: Predictor
 ) -> None:
-    judged = predictor.predict(rows)
-    predictions, scores = judged["prediction"].tolist(), judged["probability"].to_numpy()
-    check_served(connection, logged, rows, predictions, scores)
-    check_served(connection, logged, rows, predictions, scores.astype(np.float64))
+    found = predictor.predict(rows)
+    predictions, scores = found["prediction"].tolist(), found["probability"].to_numpy(np.float32)
+    judged = pl.DataFrame({"prediction": predictions, "score": scores})
+    check_served(connection, logged, rows, judged, classes)
 
     other = [*predictions]
     other[7] = "<=50K" if predictions[7] == ">50K" else ">50K"
     with pytest.raises(RegistryError, match=r"1 of 40 rows have another prediction; first row 7: judged"):
-        check_served(connection, logged, rows, other, scores)
+        check_served(connection, logged, rows, judged.with_columns(prediction=pl.Series(other)), classes)
     moved = scores.copy()
     moved[3] = np.nextafter(moved[3], np.float32(1))
-    with pytest.raises(RegistryError, match=r"another probability; first row 3"):
-        check_served(connection, logged, rows, predictions, moved)
+    with pytest.raises(RegistryError, match=r"another score; first row 3"):
+        check_served(connection, logged, rows, judged.with_columns(score=pl.Series(moved)), classes)
     with pytest.raises(RegistryError, match="39 rows were judged"):
-        check_served(connection, logged, rows, predictions[:-1], scores[:-1])
+        check_served(connection, logged, rows, judged[:-1], classes)
 
 
 def test_flipped_weights_are_not_served(connection: Connection, logged: str, rows: pd.DataFrame) -> None:

@@ -1,0 +1,129 @@
+"""A plan that predicts a class: its predictions, their counts and its performance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tasks.evaluate.paired import compare_right
+from tasks.evaluate.performance import accuracy, auc, macro_f1
+from tasks.evaluate.records import Estimate, Paired
+from tasks.fairness.cube import Cube
+from tasks.model.rule import ClassRule, Rule, Scores
+from tasks.plan.data import Classes
+from tasks.plan.judgement import TEST, Judgement
+
+SCHEMA: Mapping[str, pl.DataType] = MappingProxyType(
+    {"row_id": pl.UInt32(), "row_digest": pl.String(), "score": pl.Float32(), "prediction": pl.String()}
+)
+FLOAT = "score"
+"""The column that is spelled as the shortest decimal of a 32-bit float."""
+
+
+def classes_of(judgement: Judgement) -> Classes:
+    """The label of a plan that predicts classes."""
+    label = judgement.data.label
+    assert isinstance(label, Classes)  # noqa: S101 - `kinds` asks no other
+    return label
+
+
+def problems(predictions: pl.DataFrame) -> Iterator[str]:
+    """What is wrong with predictions of the right types."""
+    if outside := int((~predictions["score"].is_between(0, 1)).sum()):
+        yield f"{outside} scores lie outside [0, 1] or are no number"
+
+
+def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.DataFrame:
+    """``score`` and ``prediction`` of each row, as a set of rows has them.
+
+    Of an audit set the prediction is what the decided class means there, and the score is the sum of the
+    probabilities of all classes that mean the set's positive one (or, where it has none, the decided one).
+
+    Args:
+        scores: of the model, (n, classes).
+        rule: of the model.
+        judgement: of the plan.
+        on: the test part, or an audit set.
+    """
+    assert isinstance(rule, ClassRule)  # noqa: S101 - the label's classes were its own
+    plan, label = classes_of(judgement), classes_of(judgement.sets[on])
+    means = plan.values if on == TEST else judgement.audits[on].means(plan.values)
+    meant = np.array([label.values.index(name) for name in means])
+    decided = meant[rule.decide(scores)]
+    wanted = decided if label.positive is None else np.full(len(scores), label.values.index(label.positive))
+    # Added up in float32, probabilities of one may come out a last bit above it.
+    score = np.minimum((scores * (meant == wanted[:, None])).sum(axis=1, dtype=np.float32), np.float32(1))
+    return pl.DataFrame(
+        {
+            "score": pl.Series(score, dtype=pl.Float32),
+            "prediction": pl.Series([label.values[index] for index in decided], dtype=pl.String),
+        }
+    )
+
+
+def served(answer: pd.DataFrame) -> pl.DataFrame:
+    """``score`` and ``prediction`` of what a registered model gave."""
+    columns = [name for name in answer.columns if name != "prediction"]
+    # With more than two classes the score is that of the predicted one, the likeliest.
+    score = answer[columns].to_numpy(np.float32).max(axis=1)
+    told = pl.Series(answer["prediction"].astype(str).tolist(), dtype=pl.String)
+    return pl.DataFrame({"score": pl.Series(score, dtype=pl.Float32), "prediction": told})
+
+
+def count(
+    predictions: pl.DataFrame, described: pl.DataFrame, judgement: Judgement, score_edges: Sequence[float]
+) -> Cube:
+    """The audit cube, by unit too where the plan names one: rows of one unit are not independent.
+
+    Raises:
+        ValueError: for classes that the plan does not name.
+    """
+    label = classes_of(judgement)
+    return Cube.from_arrays(
+        described["label"],
+        predictions["prediction"],
+        {name: described[name] for name in judgement.protected},
+        score=predictions["score"].to_numpy(),
+        score_edges=score_edges,
+        unit=None if judgement.unit is None else described["unit"],
+        labels=label.values,
+        positive=label.positive,
+    )
+
+
+def count_labels(described: pl.DataFrame, judgement: Judgement) -> Cube:
+    """Counts of a part without predictions, by group and class."""
+    label = classes_of(judgement)
+    groups = {name: described[name] for name in judgement.protected}
+    return Cube.from_labels(described["label"], groups, labels=label.values, positive=label.positive)
+
+
+def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) -> tuple[Estimate, ...]:
+    """Accuracy, macro-F1, and AUC where there are two classes.
+
+    Raises:
+        Refusal: for a test part with one class.
+    """
+    classes = classes_of(judgement)
+    found = [accuracy((predictions["prediction"] == label).to_numpy())]
+    truth, decided = (
+        column.replace_strict(
+            classes.values, list(range(len(classes.values))), return_dtype=pl.Int64
+        ).to_numpy()
+        for column in (label, predictions["prediction"])
+    )
+    found.append(macro_f1(truth, decided, len(classes.values)))
+    if len(classes.values) == 2:
+        positive = np.asarray((label == classes.positive).to_numpy(), bool)
+        found.append(auc(positive, predictions["score"].to_numpy()))
+    return tuple(found)
+
+
+def compare(new: pl.Series, old: pl.Series, truth: pl.Series, margin: float, alpha: float) -> Paired:
+    """Accuracy of two models on the same rows; see :func:`tasks.evaluate.paired.compare_right`."""
+    right_new, right_old = ((told == truth).to_numpy() for told in (new, old))
+    return compare_right(right_new, right_old, margin, alpha)
