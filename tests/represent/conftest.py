@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tasks.evidence.digest import digest_file
+from tasks.ingest import described as described_table
 from tasks.ingest import tabular
 from tasks.plan.judgement import Judgement
 from tasks.plan.load import parse_plan, read_document
@@ -47,14 +48,14 @@ def adult(
     for part, name in (("train", "adult.data"), ("test", "adult.test")):
         raw = folder / name
         raw.write_bytes(gzip.decompress((mirror / "adult" / f"{name}.gz").read_bytes()))
-        frames[part] = tabular.type_frame(tabular.read(raw, judgement), judgement)
+        frames[part] = described_table.type_frame(tabular.read([raw], judgement.data), judgement)
     return frames.__getitem__
 
 
 @pytest.fixture(scope="session")
 def described(adult: Callable[[str], pl.DataFrame], adult_plan: Callable[..., Plan]) -> pl.DataFrame:
     """Adult's training part as an audit sees it."""
-    return tabular.describe(adult("train"), adult_plan(raking=RAKING).judgement)
+    return described_table.describe(adult("train"), adult_plan(raking=RAKING).judgement)
 
 
 @pytest.fixture
