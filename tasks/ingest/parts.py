@@ -73,7 +73,7 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
         write_atomically(path, content.getvalue())
         entries[name] = _entry(path, frame.height)
     raw = [folder / "raw" / source.name for source in plan.judgement.sources]
-    sources = {path.name: Pinned(sha256=digest_file(path), bytes=path.stat().st_size) for path in raw}
+    sources = {path.name: Pinned(sha256=digest_source(path), bytes=path.stat().st_size) for path in raw}
     manifest = Manifest(sources=sources, parts=entries)
     text = json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n"
     write_atomically(folder / "manifest.json", text.encode())
