@@ -16,6 +16,7 @@ from tasks.register.client import Connection
 from tasks.register.keys import key
 from tasks.register.records import Registration
 from tasks.register.runs import Contents, Input, log_run
+from tasks.report.by_group import tables
 from tasks.report.front_page import front_page
 from tasks.represent.records import Represented
 from tasks.train.records import Trained
@@ -56,7 +57,7 @@ def publish(
             metrics=dict(metrics_of(records)),
             series=_series(records.get("freeze")),
             tags=tags,
-            description=front_page(plan, records, folder),
+            description=front_page(plan, records, folder, tables(records, folder)),
             folders={"dossier": folder},
             inputs=_inputs(records.get("data")),
         ),

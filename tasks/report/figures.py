@@ -11,10 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tasks.evaluate.records import Opened
+from tasks.fairness.counts import Counts, read_counts
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdicts
-from tasks.fairness.words import limit_of, where
+from tasks.fairness.words import limit_of, where, words
 from tasks.plan.judgement import TEST
+from tasks.plan.metrics import NUMBERS
+from tasks.report.by_group_figures import by_group_figures
 from tasks.report.curves import scores_by_group
 from tasks.report.style import BAND, BREACH, COLOURS, GREY, STYLE, canvas, save
 from tasks.represent.records import Ratio, Represented
@@ -50,11 +53,17 @@ def draw_figures(records: Mapping[str, Any], folder: Path) -> list[Path]:
             figures[f"rates-{_file_name(attribute, on)}"] = group_rates(verdicts.judged, attribute, on)
     if isinstance(opened := records.get("opening"), Opened):
         for on, path in opened.cubes(folder).items():
-            cube = Cube.from_json(path.read_bytes())
-            if cube.score_bins is not None and cube.positive is not None:
-                for attribute in cube.axes:
-                    figures[f"scores-{_file_name(attribute, on)}"] = scores_by_group(cube, attribute, on)
+            figures |= _of_counts(read_counts(path.read_bytes()), on)
     return [save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()]
+
+
+def _of_counts(counts: Counts, on: str) -> dict[str, Figure]:
+    """Curves of the score where there is a positive class; results by class, or errors, by group."""
+    figures = {f"groups-{_file_name(of, on)}": figure for of, figure in by_group_figures(counts, on)}
+    if isinstance(counts, Cube) and counts.score_bins is not None and counts.positive is not None:
+        for attribute in counts.axes:
+            figures[f"scores-{_file_name(attribute, on)}"] = scores_by_group(counts, attribute, on)
+    return figures
 
 
 @rc_context(STYLE)
@@ -127,10 +136,11 @@ def group_rates(judged: Sequence[Judged], attribute: str, on: str = TEST) -> Fig
         for rate in of_name:
             _rate(axes, groups.index(rate.group), rate)
         _limit(axes, [one for one in judged if one.attribute == attribute and _uses(one, name)], of_name)
-        axes.set_title(RATE_NAMES.get(name, name), loc="left")
+        axes.set_title(RATE_NAMES.get(name, words(name)), loc="left")
         axes.set_ylim(len(groups) - 0.4, -0.6)
         axes.set_yticks(range(len(groups)), groups if axes is panels[0] else [""] * len(groups))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+        if not any(one.metric in NUMBERS for one in judged):
+            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
         axes.grid(axis="x", color="#E6E6E6", zorder=0)
     figure.suptitle(f"Rates by {attribute} on {where(on)}, with 95% intervals", x=0.01, ha="left")
     return figure
@@ -193,7 +203,7 @@ def loss_curve(history: Sequence[Epoch], best_epoch: int) -> Figure:
     axes.plot(epochs, [e.validation_loss for e in history], "s--", color=COLOURS[1], label="validation rows")
     axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {best_epoch}")
     axes.set_xlabel("epoch")
-    axes.set_ylabel("mean cross-entropy (nats)")
+    axes.set_ylabel("mean loss")
     axes.set_title("Loss by epoch", loc="left")
     axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[call-arg]
     axes.legend()

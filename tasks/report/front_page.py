@@ -14,6 +14,7 @@ from rich.table import Table
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import both_pairs, by, decided_by, limit_of, measured, number, words
 from tasks.plan import Plan
+from tasks.report.by_group import Tables
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 SHOWN = 20  # problems and warnings listed; the rest is counted and stands in the dossier
@@ -68,12 +69,22 @@ TEMPLATE = """\
 {% endfor %}
 
 {% endif %}
+{% for heading, rows in by_group %}
+### {{ heading | cell }}
+
+| {{ rows[0] | map("cell") | join(" | ") }} |
+|{{ "---|" * (rows[0] | length) }}
+{% for row in rows[1:] %}
+| {{ row | map("cell") | join(" | ") }} |
+{% endfor %}
+
+{% endfor %}
 {% if registration and registration.paired %}
 {% set paired = registration.paired %}
-Against version {{ registration.champion_before }} on the same {{ paired.n | count }} rows: accuracy \
-{{ paired.difference | signed }}, limits {{ paired.low | signed }} to {{ paired.high | signed }}, margin \
--{{ paired.margin }}: **{{ paired.verdict }}** ({{ paired.better | count }} rows better, \
-{{ paired.worse | count }} worse).
+Against version {{ registration.champion_before }} on the same {{ paired.n | count }} rows: \
+{{ paired.metric }} {{ paired.difference | signed }}, limits {{ paired.low | signed }} to \
+{{ paired.high | signed }}, margin -{{ paired.margin }}: **{{ paired.verdict }}** \
+({{ paired.better | count }} rows better, {{ paired.worse | count }} worse).
 
 {% endif %}
 {% if sample %}
@@ -133,13 +144,14 @@ Too few rows to judge, by the plan's rule; listed, never merged or dropped.
 """
 
 
-def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
+def front_page(plan: Plan, records: Mapping[str, Any], folder: Path, tables: Tables = ()) -> str:
     """Markdown for the run's description, in GitHub's dialect.
 
     Args:
         plan: as carried out.
         records: step -> record, as in the dossier; a run that ended early has fewer.
         folder: the dossier.
+        tables: how each group fares, from :func:`tasks.report.by_group.tables`.
     """
     verdicts, sample = records.get("verdicts"), records.get("representativeness")
     opened, registration = records.get("opening"), records.get("registration")
@@ -151,6 +163,7 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path) -> str:
         performance=opened.performance if opened else (),
         audits=opened.audits if opened else {},
         required={each.metric: each.minimum for each in plan.judgement.performance},
+        by_group=tables,
         registration=registration,
         allowance=records.get("spending"),
         loosened=records.get("loosened"),
