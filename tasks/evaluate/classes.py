@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from tasks.evaluate.paired import compare_right
 from tasks.evaluate.performance import accuracy, auc, macro_f1
@@ -65,11 +66,10 @@ def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.Dat
     )
 
 
-def served(answer: pd.DataFrame) -> pl.DataFrame:
-    """``score`` and ``prediction`` of what a registered model gave."""
-    columns = [name for name in answer.columns if name != "prediction"]
+def served(answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+    """``score`` and ``prediction`` of what a registered model gave, by column."""
     # With more than two classes the score is that of the predicted one, the likeliest.
-    score = answer[columns].to_numpy(np.float32).max(axis=1)
+    score = np.max([own.astype(np.float32) for name, own in answer.items() if name != "prediction"], axis=0)
     told = pl.Series(answer["prediction"].astype(str).tolist(), dtype=pl.String)
     return pl.DataFrame({"score": pl.Series(score, dtype=pl.Float32), "prediction": told})
 

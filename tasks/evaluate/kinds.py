@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
-import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from tasks.evaluate import classes, numbers
 from tasks.evaluate.records import Estimate, Paired
@@ -37,7 +37,7 @@ class Kind(Protocol):
     def answers(self, scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.DataFrame:
         """What the model said of each row of a set, beside row_id and row_digest."""
 
-    def served(self, answer: pd.DataFrame) -> pl.DataFrame:
+    def served(self, answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
         """The same of what a registered model gave."""
 
     def count(

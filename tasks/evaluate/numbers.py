@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import polars as pl
+from numpy.typing import NDArray
 
 from tasks.evaluate.paired import compare_squares
 from tasks.evaluate.performance import mae, r2
@@ -44,11 +45,9 @@ def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.Dat
     return pl.DataFrame({"prediction": pl.Series(scores[:, 0], dtype=pl.Float32)})
 
 
-def served(answer: pd.DataFrame) -> pl.DataFrame:
-    """``prediction`` of what a registered model gave."""
-    return pl.DataFrame(
-        {"prediction": pl.Series(answer["prediction"].to_numpy(np.float32), dtype=pl.Float32)}
-    )
+def served(answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+    """``prediction`` of what a registered model gave, by column."""
+    return pl.DataFrame({"prediction": pl.Series(answer["prediction"].astype(np.float32), dtype=pl.Float32)})
 
 
 def count(

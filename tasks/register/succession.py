@@ -14,7 +14,7 @@ from tasks.evaluate.records import Estimate, Paired
 from tasks.plan.judgement import Judgement
 from tasks.register.client import Connection, RegistryUnreachable
 from tasks.register.registry import Decision, Version
-from tasks.register.verify import predict
+from tasks.register.verify import columns_of, predict
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Succession:
             # A champion of other columns can't judge these rows: nothing shows that the new one is no worse.
             return Decision(takes_over=False, because=f"{champion} can't predict these test rows: {error}")
         kind, margin = kind_of(self.judgement), self.judgement.champion.margin
-        old = kind.served(served)["prediction"]
+        old = kind.served(columns_of(served))["prediction"]
         self.paired = kind.compare(self.predictions, old, self.truth, margin, self.judgement.alpha)
         sentence = (
             f"{self.paired.metric} {self.paired.difference:+.4f} against {champion} "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -36,7 +37,7 @@ def check_served(
     served = predict(connection, model_uri, rows)
     if len(served) != len(predictions):
         raise RegistryError(f"{model_uri}: {len(predictions)} rows were judged, it predicts {len(served)}")
-    told = kind.served(served)
+    told = kind.served(columns_of(served))
     for name in ("prediction", *(other for other in told.columns if other != "prediction")):
         _require_equal(model_uri, name, predictions[name].to_numpy(), told[name].to_numpy())
 
@@ -57,6 +58,11 @@ def predict(connection: Connection, model_uri: str, rows: pd.DataFrame) -> pd.Da
             f"{model_uri}: a frame with `prediction` is expected, found {type(answer).__name__}"
         )
     return answer
+
+
+def columns_of(answer: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:
+    """The columns of a model's answer."""
+    return {str(name): answer[name].to_numpy() for name in answer.columns}
 
 
 def download_dossier(connection: Connection, run_id: str, destination: Path) -> Path:
