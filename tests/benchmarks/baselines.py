@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import polars as pl
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -16,13 +17,12 @@ from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 
 from tasks.ingest.described import type_frame
-from tasks.ingest.parts import PartName
 from tasks.plan import Plan, load_plan
 
 DATA = Path(__file__).parents[2] / "data"
 
 
-def part_of(plan: Plan, part: PartName, data: Path) -> tuple[pl.Series, pl.Series]:
+def part_of(plan: Plan, part: Literal["train", "test"], data: Path) -> tuple[pl.Series, pl.Series]:
     """What the model is given, and the classes, of a part as DVC's stages prepared it."""
     judgement = plan.judgement
     frame = type_frame(pl.read_parquet(data / plan.name / "prepared" / f"{part}.parquet"), judgement)
