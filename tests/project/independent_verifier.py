@@ -49,6 +49,7 @@ VOUCHED = {
     "freeze": {"model/weights.safetensors", "model/model.json"},
     "opening": {"predictions.csv", "cube.json"},
 }
+EVERY = {"policy": "inconclusive"}  # of an audit set every group is judged
 ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
 ORDER += ["freeze", "spending", "opening", "verdicts", "loosened", "registration", "ending"]
 EQUAL = 1e-9  # two computations of one float
@@ -655,15 +656,18 @@ def check_unrecomputed(
 
 
 def check_verdicts(
-    bodies: dict[str, Any], plan: dict[str, Any], cube: Cube, training: Cube, checks: Checks
+    bodies: dict[str, Any], plan: dict[str, Any], cubes: dict[str, Cube], training: Cube, checks: Checks
 ) -> list[str]:
-    """Every limit of the plan; returns the verdicts reached here."""
+    """Every limit of the plan and of its audit sets; returns the verdicts reached here."""
     judgement, records = plan["judgement"], bodies["verdicts"]["judged"]
-    limits, allowed = judgement["limits"], bodies["spending"]
+    audits, allowed = judgement.get("audits", {}), bodies["spending"]
+    placed = [("test", limit) for limit in judgement["limits"]]
+    placed += [(on, limit) for on, audit in audits.items() for limit in audit["limits"]]
+    sets, limits = [on for on, _ in placed], [limit for _, limit in placed]
     share = judgement["alpha"] / judgement["test_set"]["max_judgements"]
     checks.same("the level in force is the plan's alpha over its max_judgements", allowed["alpha"], share)
-    planned = [[limit["metric"], limit["attribute"]] for limit in limits]
-    found = [[record["metric"], record["attribute"]] for record in records]
+    planned = [[on, limit["metric"], limit["attribute"]] for on, limit in placed]
+    found = [[record["on"], record["metric"], record["attribute"]] for record in records]
     checks.same("one verdict a limit, in the plan's order", found, planned)
     if found != planned:
         return ["INCONCLUSIVE"]
@@ -671,13 +675,16 @@ def check_verdicts(
         given = sorted({record["verdict"] for record in records})
         checks.same("no verdict where the ledger allowed none", given, ["INCONCLUSIVE"])
         return ["INCONCLUSIVE"]
-    counted = [
-        regroup(cube, training, limit, judgement["too_small"]) if recomputed(limit, cube) else None
-        for limit in limits
-    ]
+    counted = []
+    for on, limit in placed:
+        learned, policy = (training, judgement["too_small"]) if on == "test" else (cubes[on], EVERY)
+        is_recomputed = recomputed(limit, cubes[on])
+        counted.append(regroup(cubes[on], learned, limit, policy) if is_recomputed else None)
     comparisons = max(1, sum(map(comparisons_in, limits, records, counted)))
     verdicts = []
-    for found_here, record, limit in zip(counted, records, limits, strict=True):
+    for on, found_here, record, limit in zip(sets, counted, records, limits, strict=True):
+        if on != "test":
+            say(f"           on audit set {on}:")
         head = (limit["metric"], limit["attribute"], limit["limit"], allowed["alpha"], comparisons)
         if found_here is None:
             verdicts.append(check_unrecomputed(record, head, checks))
@@ -697,6 +704,19 @@ def check_ending(found: str, verdicts: list[str], checks: Checks) -> None:
         checks.same(f"the ending {follows} follows from the verdicts", found, follows)
 
 
+def check_set(folder: Path, mark: str, opened: dict[str, Any], checks: Checks) -> Cube:
+    """The files of one set of rows: the test part's without a mark, an audit set's with its name."""
+    cube_file, told = f"cube{mark}.json", f"predictions{mark}.csv"
+    if mark:
+        say(f"           {cube_file} and {told}:")
+    raw = read_json((folder / cube_file).read_bytes(), cube_file)
+    cube = read_cube(raw, checks)
+    check_margins(raw, cube, checks)
+    check_predictions((folder / told).read_text(encoding="utf-8"), cube, raw, checks)
+    check_opening(opened, cube, checks)
+    return cube
+
+
 def verify(folder: Path, checks: Checks) -> list[str]:
     """Make every check; returns the verdicts reached here."""
     records = check_chain(folder, checks)
@@ -707,15 +727,14 @@ def verify(folder: Path, checks: Checks) -> list[str]:
     check_plan(plan, bodies["plan"], checks)
     verdicts: list[str] = []
     if "opening" in bodies:
-        raw = read_json((folder / "cube.json").read_bytes(), "cube.json")
-        cube = read_cube(raw, checks)
-        check_margins(raw, cube, checks)
-        check_predictions((folder / "predictions.csv").read_text(encoding="utf-8"), cube, raw, checks)
-        check_opening(bodies["opening"], cube, checks)
+        opening, audits = bodies["opening"], plan["judgement"].get("audits", {})
+        checks.same("the audit sets opened are the plan's", sorted(opening["audits"]), sorted(audits))
+        cubes = {"test": check_set(folder, "", opening, checks)}
+        cubes |= {on: check_set(folder, f"-{on}", opening["audits"][on], checks) for on in audits}
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)
-            verdicts = check_verdicts(bodies, plan, cube, training, checks)
+            verdicts = check_verdicts(bodies, plan, cubes, training, checks)
     check_ending(bodies["ending"]["ending"], verdicts, checks)
     return verdicts
 

@@ -16,13 +16,16 @@ import pytest
 from pydantic import ConfigDict
 
 from tasks.evaluate.evaluate import count_labels, evaluate, quantile_edges
+from tasks.evaluate.records import Evaluated, Opened
 from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
-from tasks.fairness import Cube, judge
+from tasks.fairness import Cube
 from tasks.fairness.allowance import Allowance
+from tasks.fairness.counts import judge_sets
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import lock
+from tasks.plan.judgement import Judgement
 from tasks.plan.load import parse_plan, read_document
 
 PROJECT = Path(__file__).parents[2]
@@ -87,8 +90,24 @@ def rows(labels: dict[tuple[str, str], tuple[int, float, float, float]], seed: i
     return pl.concat(frames)
 
 
-def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[Any], **more: Any) -> Verdicts:
-    """A whole dossier without a training run."""
+def opened(rows: pl.DataFrame, judgement: Judgement, folder: Path, on: str) -> Evaluated:
+    """A set of rows with its files."""
+    ids = pl.int_range(len(rows), eager=True)
+    digests = pl.Series([f"{i:016x}" for i in range(len(rows))])
+    predictions = rows.select("score", "prediction", row_id=ids, row_digest=digests)
+    edges = quantile_edges(rows["score"].to_list(), 10)
+    return evaluate(predictions, rows.select("a", "b", "label"), judgement, edges, folder, on)
+
+
+def write(
+    folder: Path,
+    test: pl.DataFrame,
+    train: pl.DataFrame,
+    limits: list[Any],
+    audits: dict[str, pl.DataFrame] | None = None,
+    **more: Any,
+) -> Verdicts:
+    """A whole dossier without a training run; audit sets have the limits of the test part."""
     document = read_document(PROJECT / "data/adult/plan.yaml")
     document["judgement"] = {
         "data": {
@@ -105,6 +124,8 @@ def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[An
         "limits": limits,
         **more,
     }
+    own = {name: document["judgement"][name] for name in ("data", "protected", "limits")}
+    document["judgement"]["audits"] = dict.fromkeys(audits or {}, own)
     document["recipe"]["mitigation"] = []
     plan = parse_plan("adult", document, where="a test")
     dossier, judgement = Dossier(folder), plan.judgement
@@ -119,13 +140,11 @@ def write(folder: Path, test: pl.DataFrame, train: pl.DataFrame, limits: list[An
         (folder / "model" / name).write_text(name)
     dossier.add("freeze", Found())
     dossier.add("spending", Allowance(alpha=judgement.alpha, number=1, max_judgements=1, rows=len(test)))
-    ids = pl.int_range(len(test), eager=True)
-    digests = pl.Series([f"{i:016x}" for i in range(len(test))])
-    predictions = test.select("score", "prediction", row_id=ids, row_digest=digests)
-    edges = quantile_edges(test["score"].to_list(), 10)
-    dossier.add("opening", evaluate(predictions, test.select("a", "b", "label"), judgement, edges, folder))
-    cube = Cube.from_json((folder / "cube.json").read_bytes())
-    judged = judge(cube, judgement.limits, judgement.alpha, judgement.too_small, trained)
+    sets = {"test": test, **(audits or {})}
+    filed = {on: opened(frame, judgement.sets[on], folder, on) for on, frame in sets.items()}
+    found = dossier.add("opening", Opened(**dict(filed.pop("test")), audits=filed))
+    cubes = {on: Cube.from_json(path.read_bytes()) for on, path in found.cubes(folder).items()}
+    judged = judge_sets(cubes, trained, judgement, judgement.alpha)
     verdicts = dossier.add("verdicts", Verdicts(judged=tuple(judged)))
     dossier.add("ending", Found(ending=ENDINGS[verdicts.verdict], message=verdicts.summary))
     return verdicts
@@ -330,6 +349,22 @@ def refused(tmp_path: Path) -> Path:
     verdicts = write(tmp_path / "run", alike(3000, N=(900, 0.4, 0.1, 0.0)), alike(3000), limits)
     assert verdicts.verdict is Verdict.FAIL
     return tmp_path / "run"
+
+
+def test_audit_sets_are_judged_with_the_test_part(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    limits = every("a", **LOOSE)
+    alone = write(tmp_path / "alone", alike(3000), alike(3000), limits)
+    fair, unfair = alike(900), rows({("F", "u"): (900, 0.4, 0.9, 0.1), ("M", "v"): (900, 0.4, 0.2, 0.6)}, 5)
+    verdicts = write(tmp_path / "run", alike(3000), alike(3000), limits, {"fair": fair, "unfair": unfair})
+    agreed(tmp_path / "run", verdicts, capsys)
+    assert [one.on for one in verdicts.judged] == ["test"] * 10 + ["fair"] * 10 + ["unfair"] * 10
+    assert {one.comparisons for one in verdicts.judged} == {3 * alone.judged[0].comparisons}
+    assert verdicts.verdict is Verdict.FAIL, "one set that fails is enough"
+    assert all(line.startswith("on unfair, ") for line in verdicts.problems)
+    move = tmp_path / "run" / "cube-unfair.json"
+    edit_json(move, move_a_row)
+    forge(tmp_path / "run")
+    assert any("groups, their counts" in line for line in differences(tmp_path / "run", capsys))
 
 
 def edit(path: Path, old: str, new: str) -> None:
