@@ -114,3 +114,19 @@ def test_adult_is_read_as_published(mirror: Path, tmp_path: Path) -> None:
         assert (frame.height, frame["income"].eq(">50K").sum()) == (rows, positives)
         missing = {column: count for column, count in frame.null_count().to_dicts()[0].items() if count}
         assert set(missing) == {"workclass", "occupation", "native-country"}
+
+
+def test_names_and_spellings_of_the_source_become_the_plans(small: Small) -> None:
+    """The label need not be the last column, and a Parquet file may keep a category as 1.0."""
+    data = small.document["judgement"]["data"]
+    data["format"] |= {"header": False, "names": ["income", "age", "job", "score", "sex"]}
+    data["columns"]["sex"] = {"type": "category", "values": ["F", "M"], "spellings": {"1.0": "M", "2.0": "F"}}
+    path = small.top / "rows.csv"
+    path.write_text("low,20,Clerk,1.5,1.0\nhigh,21,Clerk,1.5,2.0\nhigh,21,Clerk,1.5,3.0\n")
+    frame = read([path], small.plan().judgement.data)
+    assert frame["income"].to_list() == ["low", "high", "high"]
+    assert frame["sex"].to_list() == ["M", "F", "3.0"]  # what is no spelling is left for validation to refuse
+    data["format"] = {"type": "parquet"}
+    pl.DataFrame({"sex": [1.0, 2.0, None]}).write_parquet(small.top / "rows.parquet")
+    frame = read([small.top / "rows.parquet"], small.plan().judgement.data)
+    assert frame["sex"].to_list() == ["M", "F", None]

@@ -14,7 +14,7 @@ import torch
 
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
-from tasks.model.rule import ClassRule
+from tasks.model.rule import ClassRule, NumberRule, rule_from_json
 from tasks.model.tabular import TabularFeatures, Wanted
 
 # Rows of UCI Adult as pandas.read_csv gives them without skipinitialspace: '?' is a missing value.
@@ -202,3 +202,10 @@ def test_the_copied_folder_works_with_the_project_off_the_path(tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     probability = model.predict(ROWS)["probability"].to_numpy()
     assert np.frombuffer(bytes.fromhex(done.stdout.strip()), np.float32) == pytest.approx(probability)
+
+
+def test_numbers_are_cut_to_the_labels_range_and_come_back_from_json() -> None:
+    rule = NumberRule(mean=40.0, deviation=12.0, minimum=1.0, maximum=99.0, score_edges=(30.0, 50.0))
+    outputs = torch.tensor([[[0.0], [-9.0], [9.0]], [[1.0], [-9.0], [9.0]]])  # two members, three rows
+    assert rule.scores(outputs)[:, 0].tolist() == [46.0, 1.0, 99.0]
+    assert rule_from_json(rule.to_json()) == rule
