@@ -37,9 +37,7 @@ class Inputs:
 
     def rows(self, which: slice | torch.Tensor) -> Inputs:
         """The same for some of the samples: a slice, or positions (int64) in any order."""
-        if isinstance(which, slice):
-            return Inputs({name: tensor[which] for name, tensor in self.tensors.items()})
-        return Inputs({name: tensor.index_select(0, which) for name, tensor in self.tensors.items()})
+        return Inputs({name: _some(tensor, which) for name, tensor in self.tensors.items()})
 
     def to(self, device: torch.device) -> Inputs:
         """The same on another device."""
@@ -57,9 +55,18 @@ class Steps(NamedTuple):
     values: torch.Tensor
     real: torch.Tensor | None = None
 
-    def rows(self, which: slice) -> Steps:
-        """The same for some of the samples."""
-        return Steps(self.values[which], None if self.real is None else self.real[which])
+    def rows(self, which: slice | torch.Tensor) -> Steps:
+        """The same for some of the samples: a slice, or positions (int64) in any order."""
+        return Steps(_some(self.values, which), None if self.real is None else _some(self.real, which))
+
+    def to(self, device: torch.device) -> Steps:
+        """The same on another device."""
+        return Steps(self.values.to(device), None if self.real is None else self.real.to(device))
+
+
+def _some(tensor: torch.Tensor, which: slice | torch.Tensor) -> torch.Tensor:
+    """Rows of a tensor; by positions ``index_select`` copies whole rows, where indexing goes by numbers."""
+    return tensor[which] if isinstance(which, slice) else tensor.index_select(0, which)
 
 
 class Front(nn.Module):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,8 @@ import torch
 from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 
+PREPARED_BYTES = 2**30  # of samples that are kept as the front makes them
+AT_ONCE = 8192  # samples to which the front is applied at once
 GATHERED = 2**18  # numbers at once, a megabyte of float32: more would leave the caches before it is used
 
 
@@ -17,18 +20,23 @@ class Rows(NamedTuple):
     """Rows to learn from or to validate on.
 
     Attributes:
-        inputs: encoded, n rows.
+        inputs: encoded, n rows; or what the front made of them.
         labels: int64 (n,), position of the class, or float32 (n,), a number.
         weights: float32 (n,), mean 1.
     """
 
-    inputs: Inputs
+    inputs: Inputs | Steps
     labels: torch.Tensor
     weights: torch.Tensor
 
     def to(self, device: torch.device) -> Rows:
         """The same on another device."""
         return Rows(self.inputs.to(device), self.labels.to(device), self.weights.to(device))
+
+    def tensors(self) -> Mapping[str, torch.Tensor]:
+        """Those of the inputs, by name."""
+        assert isinstance(self.inputs, Inputs)  # noqa: S101 - only the loop makes steps of them
+        return self.inputs.tensors
 
     def at(self, which: torch.Tensor) -> Rows:
         """Some of the rows, in the order of ``which`` (int64)."""
@@ -59,6 +67,19 @@ def outputs_of(network: Network, given: Inputs | Steps) -> torch.Tensor:
     return network(given)  # type: ignore[no-any-return]
 
 
+def prepared(network: Network, rows: Rows) -> Rows:
+    """The same rows with the front's work done, where it learns nothing and all of it fits into memory."""
+    inputs = rows.inputs
+    if isinstance(inputs, Steps) or not _learns_nothing(network):
+        return rows
+    if 4 * len(rows.labels) * math.prod(network.front.shape) > PREPARED_BYTES:
+        return rows
+    parts = [network.front(inputs.rows(slice(s, s + AT_ONCE))) for s in range(0, len(inputs), AT_ONCE)]
+    values = torch.cat([part.values for part in parts])
+    real = [part.real for part in parts if part.real is not None]
+    return rows._replace(inputs=Steps(values, torch.cat(real) if real else None))
+
+
 def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Iterator[Batch]:
     """Yield the rows in ``order``, ``size`` at a time; the last batch may be smaller.
 
@@ -70,17 +91,14 @@ def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Ite
         order: positions, int64, on the device of the rows.
         size: rows of a batch.
     """
-    learns_nothing = next(network.front.parameters(), None) is None
-    for drawn in torch.split(order, size * _gathered(rows.inputs, size)):
+    fixed = _learns_nothing(network)
+    for drawn in torch.split(order, size * max(1, GATHERED // (size * math.prod(network.front.shape)))):
         inputs, labels, weights = rows.at(drawn)
-        steps = network.front(inputs) if learns_nothing else None
+        given = network.front(inputs) if fixed and isinstance(inputs, Inputs) else inputs
         for first in range(0, len(drawn), size):
             part = slice(first, first + size)
-            given = inputs.rows(part) if steps is None else steps.rows(part)
-            yield Batch(given, labels[part], weights[part])
+            yield Batch(given.rows(part), labels[part], weights[part])
 
 
-def _gathered(inputs: Inputs, size: int) -> int:
-    """How many batches are gathered at once."""
-    sample = sum(tensor[:1].numel() for tensor in inputs.tensors.values())
-    return max(1, GATHERED // max(1, sample * size))
+def _learns_nothing(network: Network) -> bool:
+    return next(network.front.parameters(), None) is None

@@ -67,6 +67,11 @@ class Checkpoints:
                     return len(state.history)
         return None
 
+    def newest(self) -> int:
+        """The epoch of the newest checkpoint by its name, 0 without one."""
+        names = [NAME.fullmatch(path.name) for path in self._newest_first()[:1]]
+        return int(names[0][1]) if names and names[0] else 0
+
     def clear(self) -> None:
         """Remove every checkpoint: the run has its result, or begins anew."""
         for path in [*self._newest_first(), *self.folder.glob(".epoch-*.tmp")]:

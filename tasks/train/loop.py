@@ -16,10 +16,11 @@ from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 from tasks.model.rule import Rule
 from tasks.plan.training import GradientDescent, Training
-from tasks.train.batches import Rows, batches, outputs_of
+from tasks.train.batches import Rows, batches, outputs_of, prepared
 from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
+from tasks.train.team import ALONE, Team
 
 
 @dataclass
@@ -32,6 +33,7 @@ class State:
         best: the weights with the lowest validation loss so far, by name.
         history: one entry an epoch.
         best_epoch: the epoch of ``best``, 0 before the first.
+        batch_losses: mean loss of each batch of the last epoch; not in a checkpoint.
     """
 
     network: Network
@@ -39,6 +41,7 @@ class State:
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
+    batch_losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def stale_epochs(self) -> int:
         """Epochs since the best one."""
@@ -56,6 +59,7 @@ def run(
     training: Training,
     seed: int,
     callbacks: Sequence[Callback],
+    team: Team = ALONE,
 ) -> None:
     """Train ``state`` until the last epoch, or until validation has not improved for ``patience`` epochs.
 
@@ -69,15 +73,18 @@ def run(
         training: the plan's settings.
         seed: of the recipe.
         callbacks: called with the state after each epoch, in order.
+        team: the processes that share each batch; every one of them calls this with the same rows.
 
     Raises:
         Refusal: the loss is no longer a finite number.
     """
+    fit, validation = prepared(state.network, fit), prepared(state.network, validation)
     while len(state.history) < training.epochs and not _stale(state, training):
         epoch = len(state.history) + 1
         torch.manual_seed(seed * 100_003 + epoch)
-        train_loss, rate = _train_epoch(state, fit, objective, training, epoch)
-        scores = score(state.network, validation.inputs, objective.rule)
+        train_loss, rate = _train_epoch(state, fit, objective, training, epoch, team)
+        _share_buffers(state.network, team)
+        scores = score(state.network, validation, objective.rule)
         loss, metric = objective.measure(scores, validation.labels, validation.weights)
         if not math.isfinite(loss):
             raise Refusal(_not_finite(training, f"epoch {epoch}", f"{loss:g} on validation rows"))
@@ -98,7 +105,7 @@ def _stale(state: State, training: Training) -> bool:
 
 
 def _train_epoch(
-    state: State, fit: Rows, objective: Objective, training: Training, epoch: int
+    state: State, fit: Rows, objective: Objective, training: Training, epoch: int, team: Team
 ) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""
     network, optimizer, device = state.network.train(), state.optimizer, fit.labels.device
@@ -110,8 +117,8 @@ def _train_epoch(
     past = [each.validation_loss for each in state.history]
     whole = min(n, together * training.batch)
     share = torch.full((), 1 / whole, device=device)
-    drawn = batches(network, fit, order, training.batch)
-    sums: list[torch.Tensor] = []
+    drawn = batches(network, fit, *_shared(order, training.batch, team))
+    sums = [torch.zeros((), device=device)] * count
     rate = 0.0
     for i in range(steps):
         step = (epoch - 1) * steps + i
@@ -121,21 +128,40 @@ def _train_epoch(
         rows = min(together * training.batch, n - i * together * training.batch)
         if rows < whole:  # the last step of the epoch
             share = torch.full((), 1 / rows, device=device)
-        for batch in islice(drawn, together):
+        for j, batch in enumerate(islice(drawn, together), start=i * together):
             outputs = _outputs(network, batch.given, training)
             total = objective.losses(outputs, batch.labels) @ batch.weights
             total.backward(share)  # type: ignore[no-untyped-call]
-            sums.append(total.detach())
+            sums[j] = total.detach()
+        team.add_up(network.parameters())
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
     # Looked at once an epoch: on a GPU each look would wait for the device.
-    losses = torch.stack(sums)
+    losses = team.total(torch.stack(sums))
     if not bool(losses.isfinite().all()):
         first = int((~losses.isfinite()).nonzero()[0])
         where = f"epoch {epoch}, batch {first + 1} of {count}"
         raise Refusal(_not_finite(training, where, f"{float(losses[first]):g}"))
+    state.batch_losses = losses / torch.tensor(
+        [min(training.batch, n - s) for s in range(0, n, training.batch)]
+    )
     return float(losses.sum()) / n, rate
+
+
+def _shared(order: torch.Tensor, batch: int, team: Team) -> tuple[torch.Tensor, int]:
+    """This process's rows of every batch, in order, and how many it has of a whole one."""
+    if team.rank:  # each drops its own activations; the order was drawn alike
+        torch.manual_seed(torch.initial_seed() + 2**32 * team.rank)
+    place = torch.arange(len(order), device=order.device) % batch
+    return order[place % team.size == team.rank], len(range(team.rank, batch, team.size))
+
+
+def _share_buffers(network: Network, team: Team) -> None:
+    """Replace running figures (of batch normalisation) by their mean over the processes."""
+    for buffer in network.buffers():
+        if buffer.is_floating_point() and team.size > 1:
+            buffer.copy_(team.total(buffer.clone()) / team.size)
 
 
 def _outputs(network: Network, given: Inputs | Steps, training: Training) -> torch.Tensor:
@@ -156,9 +182,9 @@ def _not_finite(training: Training, where: str, found: str) -> str:
 
 
 @torch.inference_mode()
-def score(network: Network, inputs: Inputs, rule: Rule) -> torch.Tensor:
+def score(network: Network, rows: Rows, rule: Rule) -> torch.Tensor:
     """Scores (n, classes) or (n, 1), computed some rows at a time."""
     network.eval()
     size = network.rows_at_once
-    starts = range(0, len(inputs), size)
-    return torch.cat([rule.scores(network(inputs.rows(slice(s, s + size)))) for s in starts])
+    slices = [slice(s, s + size) for s in range(0, len(rows.labels), size)]
+    return torch.cat([rule.scores(outputs_of(network, rows.inputs.rows(part))) for part in slices])

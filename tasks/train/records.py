@@ -33,6 +33,7 @@ class Trained(Record):
         flops: floating-point operations of training, estimated (6 x parameters x rows seen).
         device: "cpu", "cuda" or "mps"; with ``threads`` and ``torch`` what bytes depend on.
         threads: CPU threads used.
+        workers: processes that trained on shares of each batch.
         torch: version.
         score_edges: rising inner edges of the score bins, quantiles of the validation scores.
         fit_rows: rows learned from.
@@ -52,6 +53,7 @@ class Trained(Record):
     flops: int
     device: str
     threads: int
+    workers: int = 1
     torch: str
     score_edges: tuple[float, ...] = ()
     fit_rows: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +15,15 @@ from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
-from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.device import choose_device, deterministic
-from tasks.train.initial import initialise
+from tasks.train.fitting import begin, fit, settings_of
 from tasks.train.objective import Objective, objective_of
-from tasks.train.optimizers import optimizer_of
 from tasks.train.prepare import Prepared, prepare
-from tasks.train.pretrained import Thaw, load_pretrained, read_pretrained
 from tasks.train.records import Trained
-
-HOW_IT_LEARNS = {"initial", "files", "head_epochs", "frozen_layers"}
+from tasks.train.workers import fit_together
 
 
 def train(
@@ -64,7 +59,7 @@ def train(
         saved = Checkpoints(checkpoints, _key(prepared, plan, device))
         objective = objective_of(plan, prepared.fit.labels)
         network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks)
-        scores = loop.score(network, prepared.validation.inputs, objective.rule).numpy()
+        scores = loop.score(network, prepared.validation, objective.rule).numpy()
     rule = objective.frozen(scores)
     files = freeze(Predictor(prepared.features, settings_of(plan), network, rule), folder)
     saved.clear()
@@ -80,6 +75,7 @@ def train(
         flops=6 * parameters * len(prepared.fit.labels) * len(state.history),
         device=device.type,
         threads=threads,
+        workers=plan.recipe.training.workers,
         torch=torch.__version__,
         score_edges=rule.score_edges,
         fit_rows=len(prepared.fit.labels),
@@ -98,24 +94,17 @@ def _fit(
     saved: Checkpoints,
     callbacks: Sequence[loop.Callback],
 ) -> tuple[Network, loop.State, int | None]:
-    """Run the loop, from a checkpoint if there is one; gives the best network, on the CPU."""
-    recipe = plan.recipe
-    torch.manual_seed(recipe.seed)
+    """Fit, from a checkpoint if there is one; gives the best network, on the CPU."""
+    state = begin(prepared.features, objective, plan, device)
+    if plan.recipe.training.workers > 1:
+        resumed_from = fit_together(state, prepared, plan, saved, callbacks)
+    else:
+        rows = prepared.fit, prepared.validation
+        resumed_from = fit(state, rows, objective, plan, saved, callbacks)
+    # A network of its own: the one that was trained may be compiled.
     network = Network(prepared.features, settings_of(plan), objective.rule.outputs)
-    initialise(network, recipe.model.initial)
-    first: list[loop.Callback] = []
-    if isinstance(recipe.model, Pretrained):
-        load_pretrained(network, read_pretrained(recipe.model))
-        first.append(Thaw(recipe.model))
-    network.to(device)
-    state = loop.State(network, optimizer_of(network.parameters(), recipe.training.optimizer, device))
-    resumed_from = saved.resume(state)
-    for settle in first:  # before the first epoch, or the one after the checkpoint
-        settle(state)
-    fit, validation = prepared.fit.to(device), prepared.validation.to(device)
-    loop.run(state, fit, validation, objective, recipe.training, recipe.seed, [*first, *callbacks, saved])
     network.load_state_dict(state.best)
-    return network.to("cpu").eval(), state, resumed_from
+    return network.eval(), state, resumed_from
 
 
 def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
@@ -126,17 +115,12 @@ def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
     return tuple(FileRef.of(folder / name, relative_to=folder) for name in contents)
 
 
-def settings_of(plan: Plan) -> dict[str, Any]:
-    """The network's settings, as the plan has them; where weights start and which learn is no part of it."""
-    return plan.recipe.model.model_dump(mode="json", exclude=HOW_IT_LEARNS)
-
-
 def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
     """Digest of all that decides the result of the loop."""
     tensors = [
         tensor
         for rows in (prepared.fit, prepared.validation)
-        for tensor in (*rows.inputs.tensors.values(), rows.labels, rows.weights)
+        for tensor in (*rows.tensors().values(), rows.labels, rows.weights)
     ]
     return digest_of(
         {

@@ -1,0 +1,148 @@
+"""Training by several processes: each takes a share of every batch, and they add up their gradients.
+
+The processes are started by torch's own launcher (torchrun), with gloo on a CPU and nccl on GPUs. What they
+need lies in a folder; what they make are the checkpoints of rank 0, which this process follows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import safetensors.torch
+import torch
+from torch import distributed
+
+from tasks.errors import AssayError, Refusal
+from tasks.model.features import features_from_json
+from tasks.model.inputs import Inputs
+from tasks.plan.plan import Plan
+from tasks.train import loop
+from tasks.train.batches import Rows
+from tasks.train.checkpoint import Checkpoints
+from tasks.train.device import choose_device, deterministic
+from tasks.train.fitting import begin, fit
+from tasks.train.objective import objective_of
+from tasks.train.prepare import Prepared
+from tasks.train.team import Together
+
+LOOKED_EVERY = 0.2  # seconds between two looks at the checkpoints
+LAST_LINES = 15
+
+
+def fit_together(
+    state: loop.State,
+    prepared: Prepared,
+    plan: Plan,
+    saved: Checkpoints,
+    callbacks: Sequence[loop.Callback],
+) -> int | None:
+    """Let ``recipe.training.workers`` processes fit; ``state`` ends as rank 0's last checkpoint has it.
+
+    Returns:
+        The epoch of the checkpoint that they went on from.
+
+    Raises:
+        Refusal: the loss is no longer a finite number.
+        AssayError: a process failed; its last lines are told.
+    """
+    resumed_from = saved.resume(state)
+    with TemporaryDirectory(prefix="assay-workers-") as name:
+        folder = Path(name)
+        _write_job(folder, prepared, plan, saved)
+        with (folder / "log").open("wb") as log:
+            command = _launcher(plan.recipe.training.workers, folder)
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=Path.cwd())
+            try:
+                while process.poll() is None:
+                    time.sleep(LOOKED_EVERY)
+                    _follow(state, saved, callbacks)
+            finally:
+                process.terminate()  # the launcher ends its workers
+                process.wait()
+        _raise_failure(folder, process.returncode)
+    _follow(state, saved, callbacks)
+    return resumed_from
+
+
+def _launcher(workers: int, folder: Path) -> list[str]:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+    return [*launch, "-m", "tasks.train.workers", str(folder)]
+
+
+def _follow(state: loop.State, saved: Checkpoints, callbacks: Sequence[loop.Callback]) -> None:
+    """Bring the state to the newest checkpoint, and tell of it if it is new."""
+    before = len(state.history)
+    if saved.newest() > before and saved.resume(state) is not None:
+        for callback in callbacks:
+            callback(state)
+
+
+def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints) -> None:
+    """What a worker reads: tensors, and everything else as JSON."""
+    tensors: dict[str, torch.Tensor] = {}
+    for side, rows in (("fit", prepared.fit), ("validation", prepared.validation)):
+        tensors |= {f"{side}/labels": rows.labels, f"{side}/weights": rows.weights}
+        tensors |= {f"{side}/inputs/{name}": value for name, value in rows.tensors().items()}
+    safetensors.torch.save_file(
+        {name: value.contiguous() for name, value in tensors.items()}, folder / "rows.safetensors"
+    )
+    told = {
+        "plan": plan.model_dump(mode="json"),
+        "features": prepared.features.to_json(),
+        "checkpoints": str(saved.folder.resolve()),
+        "key": saved.key,
+    }
+    (folder / "job.json").write_text(json.dumps(told))
+
+
+def _raise_failure(folder: Path, code: int) -> None:
+    """Raise what the workers failed of."""
+    if (folder / "refused").is_file():
+        raise Refusal((folder / "refused").read_text())
+    if (folder / "failed").is_file():
+        raise AssayError((folder / "failed").read_text())
+    if code != 0:
+        last = "\n".join((folder / "log").read_text(errors="replace").splitlines()[-LAST_LINES:])
+        raise AssayError(f"training: a worker ended with status {code}; the last lines of all:\n{last}")
+
+
+def rows_of(tensors: dict[str, torch.Tensor], side: str) -> Rows:
+    """One side of the division, as ``_write_job`` left it."""
+    prefix = f"{side}/inputs/"
+    inputs = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+    return Rows(Inputs(inputs), tensors[f"{side}/labels"], tensors[f"{side}/weights"])
+
+
+def main(folder: Path) -> None:
+    """Fit as one of the processes; called by the launcher."""
+    job = json.loads((folder / "job.json").read_text())
+    plan = Plan.model_validate(job["plan"])
+    tensors = safetensors.torch.load_file(folder / "rows.safetensors")
+    rows = rows_of(tensors, "fit"), rows_of(tensors, "validation")
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    device = choose_device()
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    saved = Checkpoints(Path(job["checkpoints"]), job["key"])
+    try:
+        with deterministic(max(1, plan.operations.compute.threads // size)):
+            objective = objective_of(plan, rows[0].labels)
+            state = begin(features_from_json(job["features"]), objective, plan, device)
+            fit(state, rows, objective, plan, saved, [], Together(rank, size))
+    except AssayError as error:
+        (folder / ("refused" if isinstance(error, Refusal) else "failed")).write_text(str(error))
+        sys.exit(1)
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
