@@ -31,6 +31,7 @@ def read(paths: Sequence[Path], data: Text) -> pl.DataFrame:
         form.alias(FORM),
         *(column.alias(name) for name, column in describe_text(text).items()),
         *(_identity(text, levels).alias(name) for name, levels in data.identities.items()),
+        *(_frame(text, data.identities[by]).alias(name) for name, by in data.frames.items()),
         *kept,
         pl.when(form == SOUND).then(text).alias(data.text),
     )
@@ -83,10 +84,21 @@ def _identity(text: pl.Expr, levels: Mapping[str, Sequence[str]]) -> pl.Expr:
     )
 
 
+def _frame(text: pl.Expr, levels: Mapping[str, Sequence[str]]) -> pl.Expr:
+    """The text without the terms: what stands there alike whoever is named."""
+    # Longer terms first, or "african american" would leave "american" behind.
+    terms = sorted((term for level in levels.values() for term in level), key=len, reverse=True)
+    spelled = "|".join(map(_spelled, terms))
+    return text.str.replace_all(rf"(?i)\b(?:{spelled})\b", "_")
+
+
 def _pattern(terms: Sequence[str]) -> str:
     """Any of the terms between characters of no word; a blank in a term is any white space."""
-    spelled = (r"\s+".join(map(pl.escape_regex, term.split())) for term in terms)
-    return rf"(?i)(?:^|\W)(?:{'|'.join(spelled)})(?:\W|$)"
+    return rf"(?i)(?:^|\W)(?:{'|'.join(map(_spelled, terms))})(?:\W|$)"
+
+
+def _spelled(term: str) -> str:
+    return r"\s+".join(map(pl.escape_regex, term.split()))
 
 
 def _read_file(path: Path, data: Text) -> pl.DataFrame:

@@ -125,12 +125,23 @@ class Text(Dataset):
         default_factory=dict,
         description="columns made of terms in the text: column -> level -> terms (whole words, any case)",
     )
+    frames: dict[str, str] = Field(
+        default_factory=dict,
+        description="columns of the text without an identity's terms: column -> that identity; texts that "
+        "differ in the term alone have one frame, and are no independent rows",
+    )
     maximum_characters: Annotated[int, Field(ge=1)] = Field(
         20_000, description="a longer text is refused: it is no sample but a mistake"
     )
 
+    @model_validator(mode="after")
+    def _frames_have_terms(self) -> Self:
+        if strange := sorted(set(self.frames.values()) - set(self.identities)):
+            raise ValueError(f"frames are made of {', '.join(strange)}, which `identities` does not name")
+        return self
+
     def described(self) -> Mapping[str, Column]:
-        """The kept columns, the identities and what describes a text."""
+        """The kept columns, the identities, the frames and what describes a text."""
         share = Column(type="number", minimum=0, maximum=1)
         return {
             FORM: Column(type="category", values=[SOUND]),
@@ -142,6 +153,7 @@ class Text(Dataset):
                 name: Column(type="category", values=[*levels, NONE, SEVERAL])
                 for name, levels in self.identities.items()
             },
+            **{name: Column(type="category") for name in self.frames},
             **self.columns,
         }
 

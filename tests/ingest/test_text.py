@@ -123,3 +123,19 @@ def test_davidsons_tweets_are_read_as_published(mirror: Path, tmp_path: Path) ->
     assert set(frame.columns) == {*judgement.data.described(), "class", "tweet"}
     described = describe(frame, judgement)
     assert set(described["gender"]) == {"women", "men", "none", "several"}
+
+
+def test_texts_that_differ_in_the_term_alone_have_one_frame(tmp_path: Path) -> None:
+    terms = {"black": ["african", "African American"], "women": ["woman"]}
+    data = data_of().model_copy(update={"identities": {"who": terms}, "frames": {"frame": "who"}})
+    texts = [
+        "I am african american",
+        "I am AFRICAN",
+        "I am a woman.",
+        "I am african, a woman",
+        "Africans all",
+    ]
+    content = "text,class\n" + "".join(f'"{text}",bad\n' for text in texts)
+    found = read([written(tmp_path, content.encode())], data)["frame"].to_list()
+    assert found == ["I am _", "I am _", "I am a _.", "I am _, a _", "Africans all"]
+    assert "frame" in data.described()
