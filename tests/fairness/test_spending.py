@@ -87,3 +87,26 @@ def test_a_used_up_set_never_passes_and_never_fails() -> None:
         assert one.verdict is Verdict.INCONCLUSIVE
         assert "used up" in one.settles
         assert "used up" in one.sentence
+
+
+def test_one_judgement_draws_on_every_set_or_on_none() -> None:
+    sets, draw = {"test": ROWS, "audit": ROWS + 1000}, {"alpha": 0.05, "run": "run", "at": "now"}
+    ledger, first = Ledger().spend_all(sets, "a", "judgement", maximum=2, **draw)
+    assert (first.number, len(ledger.lines), len(ledger.budgets)) == (1, 2, 2)
+    same, _ = ledger.spend_all(sets, "a", "judgement", maximum=2, **draw)
+    assert same is ledger, "the same judgement of the same weights spends nothing"
+    # A test part of fresh rows does not make the audit set fresh.
+    renewed = {"test": ROWS + 5000, "audit": ROWS + 1000}
+    ledger, second = ledger.spend_all(renewed, "b", "judgement", maximum=2, **draw)
+    assert second.number == 2
+    again = {"test": ROWS + 9000, "audit": ROWS + 1000}
+    same, third = ledger.spend_all(again, "c", "judgement", maximum=2, **draw)
+    assert same is ledger
+    assert third.problem.startswith("audit set audit: test set used up: 2 judgements")
+
+
+def test_a_large_audit_set_opens_no_new_budget_of_the_test_part() -> None:
+    draw = {"alpha": 0.05, "maximum": 1, "run": "run", "at": "now"}
+    ledger, _ = Ledger().spend_all({"test": ROWS}, "a", "judgement", **draw)
+    large = {"test": ROWS, "audit": np.arange(1000, 9000, dtype=np.uint64)}
+    assert "test set used up" in ledger.spend_all(large, "b", "judgement", **draw)[1].problem
