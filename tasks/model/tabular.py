@@ -127,13 +127,15 @@ class TabularFeatures:
 
 def _tensors(rows: int, codes: list[Codes], numbers: list[Floats]) -> Inputs:
     """Codes (n, categories; 0 is "missing"), standardised numbers (0 where missing) and where they are."""
-    coded = np.stack(codes, axis=1) if codes else np.zeros((rows, 0), np.int64)
+    largest = max((int(column.max(initial=0)) for column in codes), default=0)
+    narrow = [column.astype(np.min_scalar_type(-1 - largest)) for column in codes]  # signed: torch adds to it
+    coded = np.stack(narrow, axis=1) if codes else np.zeros((rows, 0), np.int8)
     standard = np.stack(numbers, axis=1) if numbers else np.zeros((rows, 0))
     absent = np.isnan(standard)
     return Inputs(
         {
             "codes": torch.from_numpy(coded),
             "numbers": torch.from_numpy(np.where(absent, 0.0, standard).astype(np.float32)),
-            "absent": torch.from_numpy(absent.astype(np.float32)),
+            "absent": torch.from_numpy(absent),
         }
     )

@@ -57,16 +57,17 @@ class ClassObjective:
     def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Cross-entropy in nats."""
         members = len(outputs)
+        labels = labels if members == 1 else labels.repeat(members)
         if self.rule.outputs == 1:
             positive = (labels == self.rule.classes.index(str(self.rule.positive))).float()
             each = nn.functional.binary_cross_entropy_with_logits(
-                outputs[..., 0], positive.expand(members, -1), reduction="none"
+                outputs.flatten(), positive, reduction="none"
             )
-            return each.mean(dim=0)
+            return _over_members(each, members)
         each = nn.functional.cross_entropy(
-            outputs.flatten(0, 1), labels.repeat(members), reduction="none", label_smoothing=self.smoothing
+            outputs.flatten(0, 1), labels, reduction="none", label_smoothing=self.smoothing
         )
-        return each.view(members, -1).mean(dim=0)
+        return _over_members(each, members)
 
     def measure(
         self, scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
@@ -103,7 +104,7 @@ class NumberObjective:
 
     def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Squared error of the standardised number."""
-        return ((outputs[..., 0] - self._standard(labels)) ** 2).mean(dim=0)
+        return _over_members(((outputs[..., 0] - self._standard(labels)) ** 2).flatten(), len(outputs))
 
     def measure(
         self, scores: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
@@ -128,6 +129,11 @@ class NumberObjective:
 
     def _standard(self, values: torch.Tensor) -> torch.Tensor:
         return (values - self.rule.mean) / self.rule.deviation
+
+
+def _over_members(losses: torch.Tensor, members: int) -> torch.Tensor:
+    """Mean (n,) of losses (members x n,); of one member as it is, for a small batch feels every copy."""
+    return losses if members == 1 else losses.view(members, -1).mean(dim=0)
 
 
 def objective_of(plan: Plan, labels: torch.Tensor) -> Objective:
