@@ -43,9 +43,9 @@ from tasks.plan import Plan, load_plan
 from tasks.train import loop
 from tasks.train.batches import Rows
 from tasks.train.device import deterministic
+from tasks.train.fitting import settings_of
 from tasks.train.objective import objective_of
 from tasks.train.optimizers import optimizer_of
-from tasks.train.fitting import settings_of
 
 EPOCHS, GOAL = 5, 0.975
 ENVIRONMENTS = {
