@@ -4,7 +4,7 @@ BIN := .venv/bin
 PLAN ?= adult
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: retrain test lint bench ui serve schema lock clean
+.PHONY: retrain test lint bench full ui serve schema lock clean
 
 retrain: .venv/installed-pipeline ## retrain and judge a model: make retrain PLAN=adult
 	$(BIN)/assay retrain $(PLAN)
@@ -20,6 +20,9 @@ lint: .venv/installed-test ## style, types and the walls between rooms
 
 bench: .venv/installed-test ## measure speed side by side with peers; see docs/benchmarks.md
 	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+full: .venv/installed-test ## run every plan at full size; writes docs/results.md
+	$(BIN)/python -m tests.benchmarks.full
 
 ui: .venv/installed-pipeline ## MLflow and Prefect on loopback
 	$(BIN)/assay ui

@@ -7,7 +7,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-ALONE = ("test_adult.py", "test_turns.py")
+ALONE = ("test_adult.py", "test_plans.py", "test_turns.py")
 """Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
 
 

@@ -18,8 +18,9 @@ from tasks.errors import Refusal
 from tasks.evaluate.evaluate import count_predictions
 from tasks.evaluate.predict import predict_part
 from tasks.evidence.digest import write_atomically
-from tasks.fairness.gate import judge
+from tasks.fairness.counts import judge_sets
 from tasks.model.predictor import Predictor
+from tasks.plan.judgement import TEST
 from tasks.plan.metrics import METRICS
 from tasks.plan.plan import Plan
 from tasks.plan.tuning import Between, OneOf, Setting, Tuning
@@ -114,7 +115,8 @@ def _gaps(rows: Rows, plan: Plan, model: Path) -> list[float | None]:
     cube = count_predictions(
         predictions, rows.described.filter(held), plan.judgement, predictor.rule.score_edges
     )
-    return [judged.measurement for judged in judge(cube, plan.judgement.limits, plan.judgement.alpha)]
+    own = plan.judgement.model_copy(update={"audits": {}})  # an audit set is opened after the freeze
+    return [judged.measurement for judged in judge_sets({TEST: cube}, None, own, own.alpha)]
 
 
 def _excess(metric: str, limit: float, gap: float | None, headroom: float) -> float:
