@@ -1,17 +1,17 @@
-"""Training MNIST's 784-128-10 beside its peers: `python tests/benchmarks/bench_training.py [TURNS [THREADS]]`.
+"""Training MNIST's 784-128-10 beside its peers: `bench_training.py [TURNS [THREADS]]`.
 
-The recipe is the same for all: dropout 0.2, Adam at 0.001, batches of 32, 5 epochs over the 60,000 images. A
-turn runs every peer once and ours once, because a machine's speed drifts; reported are the medians of the turns
-and of their ratios. Then: seconds until 97.5% of the test images are right, for which ours takes a recipe of its
-own, found on validation images; our loop beside the same kernels on batches that lie ready; and the arithmetic
-bound, floating-point operations over the rate at which this machine multiplies matrices.
+The recipe is the same for all: dropout 0.2, Adam at 0.001, batches of 32, 5 epochs over the 60,000 images.
+A turn runs every peer once and ours once, because a machine's speed drifts; reported are the medians of the
+turns and of their ratios. Then: seconds until 97.5% of the test images are right, for which ours takes a
+recipe of its own, found on validation images; our loop beside the same kernels on batches that lie ready;
+and the arithmetic bound, floating-point operations over the rate at which this machine multiplies matrices.
 
 Peers run in environments of their own, since their locks and ours do not agree:
 
     python3.11 -m venv KERAS && KERAS/bin/pip install tensorflow-cpu
     python3.11 -m venv TORCH && TORCH/bin/pip install torch==2.13.0 && TORCH/bin/pip install lightning skorch
-    KERAS_PYTHON=KERAS/bin/python TORCH_PYTHON=TORCH/bin/python ASSAY_MIRROR=... \\
-        python tests/benchmarks/bench_training.py
+    export KERAS_PYTHON=KERAS/bin/python TORCH_PYTHON=TORCH/bin/python ASSAY_MIRROR=...
+    python tests/benchmarks/bench_training.py
 
 A peer whose environment is not named is said to be missing. ASSAY_MIRROR has mnist/ with the four IDX files.
 """
@@ -90,7 +90,7 @@ def rows_of(x: np.ndarray, y: np.ndarray) -> Rows:
 def ours(data: dict[str, np.ndarray], *settings: str) -> tuple[list[float], list[float]]:
     """Seconds of each epoch, and the accuracy on the test images after each, which is not timed."""
     fit, test = rows_of(data["x"], data["y"]), rows_of(data["test_x"], data["test_y"])
-    plan, network, state = fresh(fit, settings)
+    plan, _, state = fresh(fit, settings)
     objective = objective_of(plan, fit.labels)
     seconds, right, start = list[float](), list[float](), [perf_counter()]
 
@@ -151,10 +151,10 @@ def side_by_side(data: dict[str, np.ndarray], turns: int, threads: int) -> None:
                 add(name, found["seconds"], found["accuracy"], epochs, goal, accuracy)  # type: ignore[arg-type]
             add("ours", *ours(data), epochs, goal, accuracy)
             goal["ours"][-1] = until_goal(*ours(data, *QUICK))
-    for name in epochs:
-        ratios = sorted(theirs / own for theirs, own in zip(epochs[name], epochs["ours"], strict=True))
+    for name, taken in epochs.items():
+        ratios = sorted(theirs / own for theirs, own in zip(taken, epochs["ours"], strict=True))
         times = f"{median(ratios):.2f} times ours ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        show(f"{versions[name]}, {EPOCHS} epochs", f"{median(epochs[name]):.2f} s", times)
+        show(f"{versions[name]}, {EPOCHS} epochs", f"{median(taken):.2f} s", times)
         show("    accuracy on the test images, last turn", f"{accuracy[name]:.4f}")
         ratios = sorted(theirs / own for theirs, own in zip(goal[name], goal["ours"], strict=True))
         times = f"{median(ratios):.1f} times ours ({ratios[0]:.1f} to {ratios[-1]:.1f})"

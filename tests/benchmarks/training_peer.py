@@ -1,8 +1,8 @@
 """One training of MNIST's 784-128-10 with a peer, timed in its own environment by bench_training.
 
-`python training_peer.py PEER MNIST.npz EPOCHS THREADS` prints, as JSON, the peer's version, the seconds of each
-epoch and the accuracy on the test images after each. Needs numpy and the peer alone. Data is loaded and the
-first batch is computed before the clock starts, so neither imports nor compilation count.
+`python training_peer.py PEER MNIST.npz EPOCHS THREADS` prints, as JSON, the peer's version, the seconds of
+each epoch and the accuracy on the test images after each. Needs numpy and the peer alone. Data is loaded and
+the first batch is computed before the clock starts, so neither imports nor compilation count.
 """
 
 from __future__ import annotations

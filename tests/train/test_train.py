@@ -173,9 +173,7 @@ def test_a_loss_that_is_not_finite_stops_training(sample: Sample, tmp_path: Path
     training = sample.plan.recipe.training
     wild = training.optimizer.model_copy(update={"rate": 1e30})
     plan = recipe(sample.plan, "training", optimizer=wild, clip_norm=None)
-    with pytest.raises(
-        Refusal, match=r"epoch 1, batch \d+ of \d+: the loss is .*Lower"
-    ):
+    with pytest.raises(Refusal, match=r"epoch 1, batch \d+ of \d+: the loss is .*Lower"):
         run(sample, tmp_path, plan=plan)
     assert not (tmp_path / "model").exists()
 
