@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.audit.records import Limits
+from tasks.errors import PlanError
 from tasks.evidence.records import FileRef
 from tasks.plan.judgement import Limit
 from tasks.plan.limits import read_limits
+from tasks.plan.metrics import NUMBERS
 
 ORIGIN = "conventional, not from a plan"
 CONVENTIONS = (
@@ -23,11 +25,18 @@ def limits_for(groups: Sequence[str], file: Path | None) -> Limits:
     """The limits of a file, or the conventional ones for each group attribute.
 
     Raises:
-        PlanError: for a file that can't be read as limits, with every problem.
+        PlanError: for a file that can't be read as limits, or limits a predicted number, with every problem.
     """
     if file is None:
         return Limits(limits=tuple(conventional(groups)), file=None)
-    return Limits(limits=read_limits(file, groups), file=FileRef.of(file))
+    limits = read_limits(file, groups)
+    if strange := [
+        f"[{i}].metric: {limit.metric} is of a predicted number; `assay audit` is of predicted classes"
+        for i, limit in enumerate(limits)
+        if limit.metric in NUMBERS
+    ]:
+        raise PlanError(str(file), strange)
+    return Limits(limits=limits, file=FileRef.of(file))
 
 
 def conventional(groups: Sequence[str]) -> list[Limit]:

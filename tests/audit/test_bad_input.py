@@ -55,6 +55,25 @@ CASES: list[tuple[dict[str, list[object]], dict[str, object], str]] = [
 ]
 
 
+@pytest.mark.parametrize("score", [None, "s"])
+def test_limits_on_a_predicted_number_are_refused(tmp_path: Path, score: str | None) -> None:
+    table, limits = tmp_path / "table.csv", tmp_path / "limits.yaml"
+    pl.DataFrame(GOOD).write_csv(table)
+    limits.write_text(
+        "- {metric: tpr_difference, attribute: group, limit: 0.1}\n"
+        "- {metric: mae_difference, attribute: group, limit: 2}\n"
+        "- {metric: parity_maximum, attribute: group, limit: 0.2}\n"
+    )
+    with pytest.raises(PlanError) as refused:
+        audit(asked(table, limits=limits, score=score))
+    assert refused.value.exit_code == 2
+    said = "is of a predicted number; `assay audit` is of predicted classes"
+    assert list(refused.value.problems) == [
+        f"{limits}: [1].metric: mae_difference {said}",
+        f"{limits}: [2].metric: parity_maximum {said}",
+    ]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(("change", "question", "reason"), CASES)
 def test_each_is_refused_with_its_reason(
