@@ -123,6 +123,11 @@ def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) 
     return tuple(found)
 
 
+def changed(one: pl.Series, other: pl.Series, judgement: Judgement) -> int:  # noqa: ARG001 - as for numbers
+    """Rows of which two models decide another class."""
+    return int((one != other).sum())
+
+
 def compare(new: pl.Series, old: pl.Series, truth: pl.Series, margin: float, alpha: float) -> Paired:
     """Accuracy of two models on the same rows; see :func:`tasks.evaluate.paired.compare_right`."""
     right_new, right_old = ((told == truth).to_numpy() for told in (new, old))

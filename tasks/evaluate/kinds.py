@@ -57,6 +57,9 @@ class Kind(Protocol):
     ) -> tuple[Estimate, ...]:
         """Performance with its intervals."""
 
+    def changed(self, one: pl.Series, other: pl.Series, judgement: Judgement) -> int:
+        """Of how many rows two models say something else."""
+
     def compare(
         self, new: pl.Series, old: pl.Series, truth: pl.Series, margin: float, alpha: float
     ) -> Paired:

@@ -23,6 +23,8 @@ SCHEMA: Mapping[str, pl.DataType] = MappingProxyType(
     {"row_id": pl.UInt32(), "row_digest": pl.String(), "prediction": pl.Float32()}
 )
 FLOAT = "prediction"
+ALIKE = 1e-4
+"""Share of the label's range within which two predictions are one: last bits differ between processors."""
 BANDS = 10
 """Bands of the label by which the training part is counted."""
 
@@ -90,6 +92,13 @@ def estimate(predictions: pl.DataFrame, label: pl.Series, judgement: Judgement) 
     """
     truth, told = (column.cast(pl.Float64).to_numpy() for column in (label, predictions["prediction"]))
     return r2(truth, told), mae(truth, told)
+
+
+def changed(one: pl.Series, other: pl.Series, judgement: Judgement) -> int:
+    """Rows of which two models' numbers lie more than `ALIKE` of the label's range apart."""
+    label = number_of(judgement)
+    apart = np.abs(one.cast(pl.Float64).to_numpy() - other.cast(pl.Float64).to_numpy())
+    return int((apart > ALIKE * (label.maximum - label.minimum)).sum())
 
 
 def compare(new: pl.Series, old: pl.Series, truth: pl.Series, margin: float, alpha: float) -> Paired:

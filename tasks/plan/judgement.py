@@ -202,7 +202,11 @@ class TooSmall(Member):
 class Tolerance(Member):
     """What `replay --retrain` allows where bytes can't be compared (other CPU, threads, torch)."""
 
-    prediction_disagreement: Share = 0.02
+    prediction_disagreement: Share = Field(
+        0.02,
+        description="share of rows that may be predicted otherwise: as another class, or as a number that "
+        "lies more than 1e-4 of the label's range away",
+    )
 
 
 class AuditSet(Member):

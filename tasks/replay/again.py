@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks.errors import EvidenceError
 from tasks.evaluate.evaluate import count_labels, count_predictions
+from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.opening import edges_on
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import read_predictions
@@ -134,7 +135,7 @@ def _incomparable(replay: Replay, trained: Trained, scratch: Path) -> list[str]:
 
 
 def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple[list[str], list[str]]:
-    """Compare classes and verdicts of the model trained again: (what agrees, what does not)."""
+    """Compare predictions and verdicts of the model trained again: (what agrees, what does not)."""
     judgement = replay.plan.judgement
     predictor = Predictor.load(model)
     counts: dict[str, Counts] = {}
@@ -143,7 +144,7 @@ def _compare_predictions(replay: Replay, dataset: Dataset, model: Path) -> tuple
         frame = read_part(dataset, on, own)
         predictions = predict_part(predictor, frame, judgement, on)
         recorded = read_predictions(replay.folder / file_of(PREDICTIONS, on), own)
-        differing += int((recorded["prediction"] != predictions["prediction"]).sum())
+        differing += kind_of(own).changed(recorded["prediction"], predictions["prediction"], own)
         rows += len(recorded)
         counts[on] = count_predictions(predictions, describe(frame, own), own, edges_on(predictor, on))
     training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)

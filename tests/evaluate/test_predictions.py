@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import EvidenceError
 from tasks.evaluate import classes
+from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.predictions import read_predictions, write_predictions
 from tasks.plan.judgement import Judgement
 
@@ -101,6 +102,14 @@ def test_numbers_have_no_score_and_read_back_to_the_bit(tmp_path: Path) -> None:
         "row_id,row_digest,prediction\n0,aaaaaaaaaaaaaaaa,40.125\n1,bbbbbbbbbbbbbbbb,0.1\n"
     )
     assert read_predictions(tmp_path / "p.csv", NUMBERS).equals(told)
+
+
+def test_numbers_that_lie_a_last_bit_apart_are_not_another_prediction() -> None:
+    one = pl.Series([0.1, 40.125, 98.5, 7.0], dtype=pl.Float32)
+    other = pl.Series([np.nextafter(np.float32(0.1), np.float32(1)), 40.125 - 0.0098, 98.49, 9.0])
+    assert kind_of(NUMBERS).changed(one, other.cast(pl.Float32), NUMBERS) == 2  # beyond 0.0099 of 0 to 99
+    classes_ = pl.Series(["no", "yes", "yes"]), pl.Series(["no", "no", "yes"])
+    assert kind_of(CLASSES).changed(*classes_, CLASSES) == 1
 
 
 @pytest.mark.parametrize(
