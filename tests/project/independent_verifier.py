@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, gammaln, xlog1py, xlogy
+from scipy.special import betainc, gammaln, logsumexp, xlog1py, xlogy
 from scipy.stats import beta, binom
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,17 @@ VOUCHED = {
 EVERY = {"policy": "inconclusive"}  # of an audit set every group is judged
 ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
 ORDER += ["freeze", "spending", "opening", "verdicts", "loosened", "registration", "ending"]
+MEANS = {
+    "mean_prediction": "prediction",
+    "residual": "residual",
+    "mae": "absolute",
+    "mse": "square",
+    "rmse": "square",
+}
+SUMS = ["prediction", "residual", "absolute", "square"]
+SPACES = 128  # between the nodes of a predicted number
 EQUAL = 1e-9  # two computations of one float
+NEAR = 1e-6  # of a number's range: sums of many rows, bounds found by halving
 MARGIN = 1e-6  # shares of raked weights
 TIE = 1e-7  # outcomes this near the observed statistic count as ties
 
@@ -70,6 +80,13 @@ class Checks:
     def same(self, what: str, found: object, expected: object) -> None:
         """Compare, floats within rounding; a difference names both sides."""
         self.none(what, "" if agree(found, expected) else f"found {found!r}, expected {expected!r}")
+
+    def near(self, what: str, found: list[Any], expected: list[Any], by: float) -> None:
+        """Compare numbers that may lie ``by`` apart, each perhaps missing."""
+        is_known = [[one is not None for one in side] for side in (found, expected)]
+        known = [(f, e) for f, e in zip(found, expected, strict=True) if f is not None and e is not None]
+        wrong = is_known[0] != is_known[1] or any(abs(f - e) > by for f, e in known)
+        self.none(what, f"found {found!r}, expected {expected!r}" if wrong else "")
 
     def none(self, what: str, broken: object) -> None:
         """Note a check that holds when nothing is ``broken`` (an empty string or collection)."""
@@ -276,14 +293,19 @@ def check_margins(raw: dict[str, Any], cube: Cube, checks: Checks) -> None:
         checks.none(f"cube: weights have the margin {margin['attribute']}", far)
 
 
-def check_predictions(text: str, cube: Cube, raw: dict[str, Any], checks: Checks) -> None:
-    """predictions.csv by itself, and against the cube's margins and score bins."""
-    header, *lines = list(csv.reader(io.StringIO(text)))
-    checks.same("predictions: header", header, ["row_id", "row_digest", "score", "prediction"])
+def check_rows(lines: list[list[str]], checks: Checks) -> None:
+    """The first two fields of every line."""
     misplaced = [line[0] for i, line in enumerate(lines) if line[0] != str(i)]
     checks.none("predictions: row_id counts from 0", misplaced[:5])
     odd = [line[1] for line in lines if not re.fullmatch("[0-9a-f]{16}", line[1])]
     checks.none("predictions: row_digest is 16 hex digits", odd[:5])
+
+
+def check_predictions(text: str, cube: Cube, raw: dict[str, Any], checks: Checks) -> None:
+    """predictions.csv by itself, and against the cube's margins and score bins."""
+    header, *lines = list(csv.reader(io.StringIO(text)))
+    checks.same("predictions: header", header, ["row_id", "row_digest", "score", "prediction"])
+    check_rows(lines, checks)
     scores = np.array([line[2] for line in lines], dtype=np.float32)
     long = [line[2] for line, score in zip(lines, scores, strict=True) if line[2] != str(score)]
     checks.none("predictions: score is the shortest decimal of a 32-bit float", long[:5])
@@ -318,6 +340,184 @@ def check_opening(body: dict[str, Any], cube: Cube, checks: Checks) -> None:
         if entry["name"] == "accuracy":
             right = int(np.trace(cube.total()))
             checks.same("opening: accuracy", entry["value"], right / int(cube.counts.sum()))
+
+
+# Predicted numbers
+
+
+@dataclass(frozen=True)
+class Table:
+    """Sums of one attribute's rows by level: what a limit on a predicted number follows from."""
+
+    levels: list[str]
+    low: float
+    high: float
+    edges: list[float]
+    counts: NDArray[np.int64]
+    sums: Floats
+    nodes: dict[str, Floats]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        return np.asarray(self.counts.sum(axis=1))
+
+    def widened(self, names: list[str]) -> Table:
+        """The same with levels that have no rows here."""
+        new = [name for name in names if name not in self.levels]
+
+        def wide(own: NDArray[Any]) -> NDArray[Any]:
+            return np.vstack([own, np.zeros((len(new), own.shape[1]), own.dtype)])
+
+        nodes = {name: wide(own) for name, own in self.nodes.items()}
+        levels = self.levels + new
+        return Table(levels, self.low, self.high, self.edges, wide(self.counts), wide(self.sums), nodes)
+
+    def places(self, of: str) -> Floats:
+        """The nodes' numbers."""
+        steps = (self.high - self.low) * np.arange(SPACES + 1) / SPACES
+        both = np.concatenate([-steps[:0:-1], steps])
+        return {"prediction": self.low + steps, "residual": both, "square": steps**2}[of]
+
+    def spread(self, metric: str, g: int) -> tuple[Floats, Floats]:
+        """Weights and nodes of the numbers whose mean a metric takes in a group."""
+        if metric != "mae":
+            return self.nodes[MEANS[metric]][g], self.places(MEANS[metric])
+        weights = self.nodes["residual"][g]
+        return weights[SPACES:] + np.append(0, weights[:SPACES][::-1]), self.places("residual")[SPACES:]
+
+    def value(self, metric: str, g: int) -> float:
+        """A group's value."""
+        if metric == "parity":
+            return self.distances(g)[0]
+        mean = float(self.sums[g, SUMS.index(MEANS[metric])] / self.rows[g])
+        return math.sqrt(mean) if metric == "rmse" else mean
+
+    def distances(self, g: int) -> tuple[float, float]:
+        """Largest distance of the tails at the edges, and the largest that there may be between them."""
+        own, every = self.counts[g] / self.rows[g], self.counts.sum(axis=0) / self.rows.sum()
+        tails, all_tails = (np.append(x[::-1].cumsum()[::-1], 0.0) for x in (own, every))
+        apart = np.maximum(tails[:-1] - all_tails[1:], all_tails[:-1] - tails[1:])
+        return float(np.abs(tails - all_tails).max()), float(min(1.0, apart.max()))
+
+    def limits(self, metric: str, g: int, level: float) -> tuple[float, float]:
+        """One-sided limits of a group's value."""
+        if metric == "parity":
+            n, rest = self.rows[g], self.rows.sum() - self.rows[g]
+            at, between = self.distances(g)
+            known = (1 / math.sqrt(n) + 1 / math.sqrt(rest)) * math.sqrt(math.log(4 / level) / 2)
+            margin = rest / (n + rest) * known
+            return max(0.0, at - margin), min(1.0, between + margin)
+        weights, nodes = self.spread(metric, g)
+        unit, width = (nodes - nodes[0]) / (nodes[-1] - nodes[0]), nodes[-1] - nodes[0]
+        low = nodes[0] + width * (1 - upper_mean(weights, 1 - unit, level))
+        high = nodes[0] + width * upper_mean(weights, unit, level)
+        return (math.sqrt(max(0, low)), math.sqrt(high)) if metric == "rmse" else (float(low), float(high))
+
+
+def upper_mean(weights: Floats, unit: Floats, level: float) -> float:
+    """Upper limit of a mean in [0, 1] by betting: the smallest mean that is refuted, by bisection."""
+    n = weights.sum()
+    bets = np.minimum(0.9, 2.0 ** np.arange(8) * math.sqrt(2 * math.log(1 / level) / n))[:, np.newaxis]
+    low, high = float(weights @ unit / n), 1.0
+    for _ in range(60):
+        m = (low + high) / 2
+        if m in (low, high):
+            break
+        capital = logsumexp((weights * np.log1p(bets * (m - unit) / (1 - m))).sum(axis=1)) - math.log(8)
+        low, high = (low, m) if capital >= math.log(1 / level) else (m, high)
+    return high
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The cube of a predicted number: a table for each attribute and crossing."""
+
+    tables: dict[str, Table]
+
+    @property
+    def rows(self) -> int:
+        return max(int(table.rows.sum()) for table in self.tables.values())
+
+
+def read_numbers(raw: dict[str, Any], label: dict[str, Any], checks: Checks) -> Numbers:
+    checks.same("cube: kind and schema", [raw["kind"], raw["schema"]], ["regression", 1])
+    found = {}
+    for own in raw["tables"]:
+        what, (low, high) = f"cube: table {own['attribute']}", own["label_range"]
+        checks.same(f"{what} has the label's range", [low, high], [label["minimum"], label["maximum"]])
+        counts, sums = np.array(own["counts"]), np.array(own["sums"], float)
+        nodes = {name: np.array(own["nodes"][name], float) for name in ("prediction", "residual", "square")}
+        levels, spaces = len(own["levels"]), {"prediction": SPACES, "residual": 2 * SPACES, "square": SPACES}
+        expected = [
+            2,
+            (levels, len(own["edges"]) + 1),
+            (levels, 4),
+            *((levels, n + 1) for n in spaces.values()),
+        ]
+        shapes = [own["schema"], counts.shape, sums.shape, *(nodes[name].shape for name in spaces)]
+        checks.same(f"{what}: schema and shapes", shapes, expected)
+        usable = shapes == expected and counts.dtype.kind == "i" and bool((counts >= 0).all())
+        if not usable or any((weights < 0).any() for weights in nodes.values()):
+            raise UnreadableError(f"{what} has no usable counts, sums and nodes")
+        found[own["attribute"]] = Table(own["levels"], low, high, own["edges"], counts, sums, nodes)
+        check_sums(what, found[own["attribute"]], checks)
+    return Numbers(found)
+
+
+def check_sums(what: str, table: Table, checks: Checks) -> None:
+    """That nodes, counts and sums are of the same rows."""
+    width = table.high - table.low
+    for of, scale in (("prediction", width), ("residual", width), ("square", width**2)):
+        rows, mean = table.nodes[of].sum(axis=1), np.maximum(table.rows, 1)
+        off = (np.abs(rows - table.rows) > NEAR * mean) | (
+            np.abs(table.nodes[of] @ table.places(of) - table.sums[:, SUMS.index(of)]) > NEAR * scale * mean
+        )
+        far = [name for name, is_off in zip(table.levels, off, strict=True) if is_off]
+        checks.none(f"{what}: nodes of the {of} add up to its rows and sum", far)
+    sizes = table.nodes["residual"] @ np.abs(table.places("residual"))
+    wrong = (
+        (np.abs(sizes - table.sums[:, 2]) > NEAR * width * np.maximum(table.rows, 1)).nonzero()[0].tolist()
+    )
+    checks.none(f"{what}: nodes of the residual add up to the sum of its sizes", wrong)
+
+
+def check_number_predictions(text: str, cube: Numbers, checks: Checks) -> None:
+    """predictions.csv by itself, and against each table's histogram, sum and nodes."""
+    header, *lines = list(csv.reader(io.StringIO(text)))
+    checks.same("predictions: header", header, ["row_id", "row_digest", "prediction"])
+    check_rows(lines, checks)
+    told = np.array([line[2] for line in lines], dtype=np.float32)
+    long = [line[2] for line, number in zip(lines, told, strict=True) if line[2] != str(number)]
+    checks.none("predictions: each is the shortest decimal of a 32-bit float", long[:5])
+    numbers = told.astype(np.float64)
+    for name, table in cube.tables.items():
+        check_told(f"cube: table {name} against the predictions", table, numbers, checks)
+
+
+def check_told(what: str, table: Table, numbers: Floats, checks: Checks) -> None:
+    """A table against the predicted numbers, of all groups together."""
+    outside = numbers[(numbers < table.low) | (numbers > table.high)].tolist()
+    checks.none(f"{what}: all within the label's range", outside[:5])
+    bins = np.searchsorted(table.edges, numbers, side="right")
+    counted = np.bincount(bins, minlength=len(table.edges) + 1).tolist()
+    checks.same(f"{what}: histogram", table.counts.sum(axis=0).tolist(), counted)
+    found, near = float(table.sums[:, 0].sum()), NEAR * (table.high - table.low) * len(numbers)
+    checks.near(f"{what}: sum", [found], [float(numbers.sum())], near)
+    steps = (numbers - table.low) / (table.high - table.low) * SPACES
+    left = np.clip(np.floor(steps), 0, SPACES - 1).astype(int)
+    shared = np.bincount(left, left + 1 - steps, SPACES + 1) + np.bincount(left + 1, steps - left, SPACES + 1)
+    far = np.abs(table.nodes["prediction"].sum(axis=0) - shared) > NEAR * len(numbers)
+    checks.none(f"{what}: nodes", far.nonzero()[0].tolist())
+
+
+def check_number_opening(body: dict[str, Any], cube: Numbers, checks: Checks) -> None:
+    for name, table in cube.tables.items():
+        checks.same(f"opening: rows, by {name}", body["rows"], int(table.rows.sum()))
+        for entry in body["performance"]:
+            if entry["name"] == "mae":
+                mean = float(table.sums[:, 2].sum() / table.rows.sum())
+                near = NEAR * (table.high - table.low)
+                checks.near(f"opening: mae, by {name}", [entry["value"]], [mean], near)
 
 
 # Intervals and tests of two binomials
@@ -499,6 +699,33 @@ class Limit:
     def pairs(self) -> list[tuple[Group, Group]]:
         return [pair for groups in self.judged for pair in permutations(groups, 2)]
 
+    @property
+    def near(self) -> float:
+        """How far apart two computations may lie."""
+        return EQUAL
+
+    def measured(self) -> float | None:
+        """The metric over the judged groups."""
+        return measure(self.judged, self.kind)
+
+    def interval(self, g: Group) -> list[float | None]:
+        """A group's value with its two-sided 95% limits."""
+        return [g.rate, *clopper_pearson(g.events, g.n, 0.025)] if g.n else [None, None, None]
+
+    def check_bounds(self, record: dict[str, Any], checks: Checks) -> None:
+        """That a recorded PASS has the closed form's bound."""
+        if record["verdict"] == "PASS" and self.alone:
+            least = self.kind == "minimum"
+            ends = [clopper_pearson(g.events, g.n, self.alpha) for groups in self.judged for g in groups]
+            found = min(low for low, _ in ends) if least else max(high for _, high in ends)
+            checks.same(f"{self.what}: bound", record["low" if least else "high"], found)
+        elif record["verdict"] == "PASS":
+            worse = record["low" if self.kind == "ratio" else "high"]
+            upper = ratio_upper if self.kind == "ratio" else difference_upper
+            closed = max(upper(g, h, self.alpha) for g, h in self.pairs)
+            expected = 1 / closed if self.kind == "ratio" else min(closed, 1.0)
+            checks.same(f"{self.what}: bound", worse, expected)
+
     def may_pass(self) -> bool:
         """Whether all that is judged is defined, and enough is judged, in every rate."""
         for groups in self.rates:
@@ -530,6 +757,93 @@ class Limit:
             return "FAIL"
         shown = self.may_pass() and all(within(group, self.kind, self.value, self.alpha) for group in every)
         return "PASS" if shown else "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class NumberLimit(Limit):
+    """A limit on a predicted number: each pair gets the box of its groups' own limits."""
+
+    table: Table
+
+    @property
+    def near(self) -> float:
+        """How far apart two computations may lie."""
+        width = self.table.high - self.table.low
+        return NEAR * {"mse": width**2, "parity": 1.0}.get(self.names[0], width)
+
+    @property
+    def bound_near(self) -> float:
+        """The same of the metric: a ratio has no unit."""
+        return NEAR if self.kind == "ratio" else self.near
+
+    def value_of(self, g: Group) -> float:
+        return self.table.value(self.names[0], self.table.levels.index(g.name))
+
+    def limits_of(self, g: Group, level: float) -> tuple[float, float]:
+        return self.table.limits(self.names[0], self.table.levels.index(g.name), level)
+
+    def measured(self) -> float | None:
+        """The metric over the judged groups; None when one has no rows."""
+        (groups,) = self.judged
+        if len(groups) < (1 if self.alone else 2) or not all(g.n for g in groups):
+            return None
+        values = [self.value_of(g) for g in groups]
+        if self.kind == "ratio":
+            return min(values) / max(values) if max(values) else None
+        return max(values) - (0.0 if self.alone else min(values))
+
+    def interval(self, g: Group) -> list[float | None]:
+        """A group's value with its limits."""
+        return [self.value_of(g), *self.limits_of(g, 0.025)] if g.n else [None, None, None]
+
+    def bounds(self) -> tuple[float | None, float]:
+        """The bound that PASS needs (None where a value is undefined), and that FAIL needs."""
+        (groups,) = self.judged
+        share = 1 if self.alone else 2
+        fail, keep = (
+            {g.name: self.limits_of(g, level / share) for g in groups if g.n}
+            for level in (self.alpha / self.comparisons, self.alpha)
+        )
+        if self.alone:
+            broken_, kept_ = [low for low, _ in fail.values()], [high for _, high in keep.values()]
+        elif self.kind == "difference":
+            broken_ = [fail[g][0] - fail[h][1] for g, h in permutations(fail, 2)]
+            kept_ = [keep[g][1] - keep[h][0] for g, h in permutations(keep, 2)]
+        else:  # of h to g
+            broken_ = [fail[h][1] / fail[g][0] for g, h in permutations(fail, 2) if fail[g][0] > 0]
+            kept_ = [max(0.0, keep[h][0]) / keep[g][1] for g, h in permutations(keep, 2)]
+        whole = len(keep) == len(groups) and bool(kept_)
+        if self.kind == "ratio":
+            return (min(kept_) if whole else None), min([1.0, *broken_])
+        return (max(kept_) if whole else None), max([0.0, *broken_])
+
+    def verdict(self) -> str:
+        """PASS, FAIL or INCONCLUSIVE."""
+        kept_, broken_ = self.bounds()
+        sign = -1 if self.kind == "ratio" else 1
+        if sign * (broken_ - self.value) > 0:
+            return "FAIL"
+        shown = kept_ is not None and sign * (kept_ - self.value) < 0
+        return "PASS" if shown and self.may_pass() else "INCONCLUSIVE"
+
+    def check_bounds(self, record: dict[str, Any], checks: Checks) -> None:
+        """Both recorded bounds, whatever the verdict."""
+        kept_, broken_ = self.bounds()
+        expected = [kept_, broken_] if self.kind == "ratio" else [broken_, kept_]
+        checks.near(f"{self.what}: bounds", [record["low"], record["high"]], expected, self.bound_near)
+
+
+def count_numbers(
+    cube: Numbers, training: Cube | None, limit: dict[str, Any], policy: dict[str, Any]
+) -> tuple[list[str], list[list[Group]], dict[str, int], Table]:
+    """As `regroup`, of the rows of a predicted number; without a training part every group is judged."""
+    learned = {name: int(t.sum()) for name, t in training.groups(limit["attribute"])} if training else {}
+    table = cube.tables[limit["attribute"]].widened(list(learned))
+    share = cube.rows / training.counts.sum() if training else 0
+    rows = dict(zip(table.levels, table.rows.tolist(), strict=True))
+    every, least = policy["policy"] == "inconclusive", policy.get("smallest_denominator", 0)
+    groups = [Group(name, n, n, every or learned.get(name, 0) * share >= least) for name, n in rows.items()]
+    return [limit["metric"].rpartition("_")[0]], [groups], rows, table
 
 
 def comparisons_of(kind: str, groups: int) -> int:
@@ -579,27 +893,11 @@ def check_groups(record: dict[str, Any], limit: Limit, checks: Checks) -> None:
     found = [[e["rate_name"], e["group"], e["events"], e["n"], e["judged"]] for e in record["groups"]]
     checks.same(f"{limit.what}: groups, their counts and who is judged", sorted(found), sorted(expected))
     for entry in record["groups"]:
-        x, n = entry["events"], entry["n"]
-        interval = [x / n, *clopper_pearson(x, n, 0.025)] if n else [None, None, None]
+        interval = limit.interval(Group(entry["group"], entry["events"], entry["n"], entry["judged"]))
         what = f"{limit.what}: {entry['rate_name']} of {entry['group']}"
-        checks.same(what, [entry["rate"], entry["low"], entry["high"]], interval)
+        checks.near(what, [entry["rate"], entry["low"], entry["high"]], interval, limit.near)
     unjudged = sorted({entry["group"] for entry in record["groups"] if not entry["judged"]})
     checks.same(f"{limit.what}: groups not judged", sorted(record["not_judged"]), unjudged)
-
-
-def check_bounds(record: dict[str, Any], limit: Limit, checks: Checks) -> None:
-    """That the recorded bounds carry the verdict, and for PASS are the closed form's."""
-    if record["verdict"] == "PASS" and limit.alone:
-        least = limit.kind == "minimum"
-        ends = [clopper_pearson(g.events, g.n, limit.alpha) for groups in limit.judged for g in groups]
-        found = min(low for low, _ in ends) if least else max(high for _, high in ends)
-        checks.same(f"{limit.what}: bound", record["low" if least else "high"], found)
-    elif record["verdict"] == "PASS":
-        worse = record["low" if limit.kind == "ratio" else "high"]
-        uppers = [ratio_upper if limit.kind == "ratio" else difference_upper] * len(limit.pairs)
-        closed = max(f(g, h, limit.alpha) for f, (g, h) in zip(uppers, limit.pairs, strict=True))
-        checks.same(f"{limit.what}: bound", worse, 1 / closed if limit.kind == "ratio" else min(closed, 1.0))
-    check_sides(record, limit.value, limit.what, falling=limit.kind in ("ratio", "minimum"), checks=checks)
 
 
 def check_sides(record: dict[str, Any], bound: float, what: str, *, falling: bool, checks: Checks) -> None:
@@ -620,13 +918,14 @@ def check_verdict(record: dict[str, Any], limit: Limit, checks: Checks) -> str:
     found = [record["limit"], record["alpha"], record["comparisons"]]
     checks.same(f"{limit.what}: limit, alpha and comparisons", found, planned)
     check_groups(record, limit, checks)
-    checks.same(f"{limit.what}: measurement", record["measurement"], measure(limit.judged, limit.kind))
+    checks.near(f"{limit.what}: measurement", [record["measurement"]], [limit.measured()], limit.near)
     if record["worst"] is not None:
         rate, *pair = record["worst"]
         sizes = {g.name: g.n for g in limit.judged[limit.names.index(rate)]}
         total = sum(sizes[name] for name in set(pair))
         checks.same(f"{limit.what}: n of the pair that decides", record["n"], total)
-    check_bounds(record, limit, checks)
+    limit.check_bounds(record, checks)
+    check_sides(record, limit.value, limit.what, falling=limit.kind in ("ratio", "minimum"), checks=checks)
     reached = limit.verdict()
     checks.same(f"{limit.what}: verdict {reached}", record["verdict"], reached)
     return reached
@@ -655,8 +954,34 @@ def check_unrecomputed(
     return str(record["verdict"])
 
 
+Counted = (
+    tuple[list[str], list[list[Group]], dict[str, int]]
+    | tuple[list[str], list[list[Group]], dict[str, int], Table]
+)
+
+
+def count(
+    cube: Cube | Numbers, training: Cube | None, limit: dict[str, Any], policy: dict[str, Any]
+) -> Counted | None:
+    """A limit's groups in each of its rates; None where it isn't recomputed.
+
+    Args:
+        cube: of the test part or an audit set.
+        training: counts of the training part; None for an audit set, of which every group is judged.
+        limit: as the plan has it.
+        policy: the plan's `too_small`.
+    """
+    if isinstance(cube, Numbers):
+        return count_numbers(cube, training, limit, policy)
+    return regroup(cube, training or cube, limit, policy) if recomputed(limit, cube) else None
+
+
 def check_verdicts(
-    bodies: dict[str, Any], plan: dict[str, Any], cubes: dict[str, Cube], training: Cube, checks: Checks
+    bodies: dict[str, Any],
+    plan: dict[str, Any],
+    cubes: dict[str, Cube | Numbers],
+    training: Cube,
+    checks: Checks,
 ) -> list[str]:
     """Every limit of the plan and of its audit sets; returns the verdicts reached here."""
     judgement, records = plan["judgement"], bodies["verdicts"]["judged"]
@@ -677,9 +1002,8 @@ def check_verdicts(
         return ["INCONCLUSIVE"]
     counted = []
     for on, limit in placed:
-        learned, policy = (training, judgement["too_small"]) if on == "test" else (cubes[on], EVERY)
-        is_recomputed = recomputed(limit, cubes[on])
-        counted.append(regroup(cubes[on], learned, limit, policy) if is_recomputed else None)
+        learned, policy = (training, judgement["too_small"]) if on == "test" else (None, EVERY)
+        counted.append(count(cubes[on], learned, limit, policy))
     comparisons = max(1, sum(map(comparisons_in, limits, records, counted)))
     verdicts = []
     for on, found_here, record, limit in zip(sets, counted, records, limits, strict=True):
@@ -689,7 +1013,8 @@ def check_verdicts(
         if found_here is None:
             verdicts.append(check_unrecomputed(record, head, checks))
         else:
-            verdicts.append(check_verdict(record, Limit(*head, *found_here), checks))
+            of = NumberLimit if isinstance(cubes[on], Numbers) else Limit
+            verdicts.append(check_verdict(record, of(*head, *found_here), checks))
     return verdicts
 
 
@@ -704,17 +1029,39 @@ def check_ending(found: str, verdicts: list[str], checks: Checks) -> None:
         checks.same(f"the ending {follows} follows from the verdicts", found, follows)
 
 
-def check_set(folder: Path, mark: str, opened: dict[str, Any], checks: Checks) -> Cube:
+def check_set(
+    folder: Path, mark: str, opened: dict[str, Any], label: dict[str, Any], checks: Checks
+) -> Cube | Numbers:
     """The files of one set of rows: the test part's without a mark, an audit set's with its name."""
     cube_file, told = f"cube{mark}.json", f"predictions{mark}.csv"
     if mark:
         say(f"           {cube_file} and {told}:")
     raw = read_json((folder / cube_file).read_bytes(), cube_file)
+    text = (folder / told).read_text(encoding="utf-8")
+    if label.get("type") == "number":
+        numbers = read_numbers(raw, label, checks)
+        check_number_predictions(text, numbers, checks)
+        check_number_opening(opened, numbers, checks)
+        return numbers
     cube = read_cube(raw, checks)
     check_margins(raw, cube, checks)
-    check_predictions((folder / told).read_text(encoding="utf-8"), cube, raw, checks)
+    check_predictions(text, cube, raw, checks)
     check_opening(opened, cube, checks)
     return cube
+
+
+def check_sets(
+    folder: Path, judgement: dict[str, Any], opening: dict[str, Any], vouched: set[str], checks: Checks
+) -> dict[str, Cube | Numbers]:
+    """The test part and every audit set."""
+    audits = judgement.get("audits", {})
+    checks.same("the audit sets opened are the plan's", sorted(opening["audits"]), sorted(audits))
+    own = {f"{kind}-{on}.{end}" for on in audits for kind, end in (("cube", "json"), ("predictions", "csv"))}
+    checks.none("opening vouches for the files of the audit sets", sorted(own - vouched))
+    cubes = {"test": check_set(folder, "", opening, judgement["data"]["label"], checks)}
+    for on, audit in audits.items():
+        cubes[on] = check_set(folder, f"-{on}", opening["audits"][on], audit["data"]["label"], checks)
+    return cubes
 
 
 def verify(folder: Path, checks: Checks) -> list[str]:
@@ -727,10 +1074,9 @@ def verify(folder: Path, checks: Checks) -> list[str]:
     check_plan(plan, bodies["plan"], checks)
     verdicts: list[str] = []
     if "opening" in bodies:
-        opening, audits = bodies["opening"], plan["judgement"].get("audits", {})
-        checks.same("the audit sets opened are the plan's", sorted(opening["audits"]), sorted(audits))
-        cubes = {"test": check_set(folder, "", opening, checks)}
-        cubes |= {on: check_set(folder, f"-{on}", opening["audits"][on], checks) for on in audits}
+        (files,) = [record["files"] for record in records if record["step"] == "opening"]
+        vouched = {file["path"] for file in files}
+        cubes = check_sets(folder, plan["judgement"], bodies["opening"], vouched, checks)
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)

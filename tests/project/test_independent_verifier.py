@@ -4,9 +4,10 @@ import ast
 import hashlib
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
 from tasks.fairness import Cube
 from tasks.fairness.allowance import Allowance
-from tasks.fairness.counts import judge_sets
+from tasks.fairness.counts import judge_sets, read_counts
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.plan import lock
 from tasks.plan.judgement import Judgement
@@ -32,6 +33,7 @@ PROJECT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("independent_verifier.py")
 DIFFERS, UNDECIDED = 3, 4
 CATEGORY = {"type": "category"}
+CLASSES = {"column": "y", "values": ["no", "yes"], "positive": "yes"}
 SEEDS = range(8)
 TEN = [
     f"{family}_{kind}"
@@ -90,12 +92,14 @@ def rows(labels: dict[tuple[str, str], tuple[int, float, float, float]], seed: i
     return pl.concat(frames)
 
 
-def opened(rows: pl.DataFrame, judgement: Judgement, folder: Path, on: str) -> Evaluated:
+def opened(
+    rows: pl.DataFrame, judgement: Judgement, folder: Path, on: str, edges: list[float] | None
+) -> Evaluated:
     """A set of rows with its files."""
     ids = pl.int_range(len(rows), eager=True)
     digests = pl.Series([f"{i:016x}" for i in range(len(rows))])
-    predictions = rows.select("score", "prediction", row_id=ids, row_digest=digests)
-    edges = quantile_edges(rows["score"].to_list(), 10)
+    predictions = rows.drop("a", "b", "label").with_columns(row_id=ids, row_digest=digests)
+    edges = edges or list(quantile_edges(rows["score"].to_list(), 10))
     return evaluate(predictions, rows.select("a", "b", "label"), judgement, edges, folder, on)
 
 
@@ -105,6 +109,9 @@ def write(
     train: pl.DataFrame,
     limits: list[Any],
     audits: dict[str, pl.DataFrame] | None = None,
+    *,
+    label: dict[str, Any] = CLASSES,
+    edges: list[float] | None = None,
     **more: Any,
 ) -> Verdicts:
     """A whole dossier without a training run; audit sets have the limits of the test part."""
@@ -115,7 +122,7 @@ def write(
             "sources": [{"name": "a.csv", "sha256": "0" * 64, "origins": ["file:a.csv"]}],
             "format": {"type": "csv"},
             "columns": {"a": CATEGORY, "b": CATEGORY},
-            "label": {"column": "y", "values": ["no", "yes"], "positive": "yes"},
+            "label": label,
         },
         "test_set": {"fraction": 0.5, "max_judgements": 1},
         "protected": {"a": {"column": "a"}, "b": {"column": "b"}},
@@ -141,13 +148,52 @@ def write(
     dossier.add("freeze", Found())
     dossier.add("spending", Allowance(alpha=judgement.alpha, number=1, max_judgements=1, rows=len(test)))
     sets = {"test": test, **(audits or {})}
-    filed = {on: opened(frame, judgement.sets[on], folder, on) for on, frame in sets.items()}
+    filed = {on: opened(frame, judgement.sets[on], folder, on, edges) for on, frame in sets.items()}
     found = dossier.add("opening", Opened(**dict(filed.pop("test")), audits=filed))
-    cubes = {on: Cube.from_json(path.read_bytes()) for on, path in found.cubes(folder).items()}
+    cubes = {on: read_counts(path.read_bytes()) for on, path in found.cubes(folder).items()}
     judged = judge_sets(cubes, trained, judgement, judgement.alpha)
     verdicts = dossier.add("verdicts", Verdicts(judged=tuple(judged)))
     dossier.add("ending", Found(ending=ENDINGS[verdicts.verdict], message=verdicts.summary))
     return verdicts
+
+
+HOURS = {"column": "y", "type": "number", "minimum": 0, "maximum": 60}
+NUMBERS = [
+    *(("residual_difference", "a", limit) for limit in (0.4, 4.0)),
+    *(("mae_difference", on, limit) for on in ("a", "b", "a x b") for limit in (0.1, 6.0)),
+    *((metric, "a", limit) for metric in ("mae_ratio", "mse_ratio") for limit in (0.3, 0.97)),
+    *((metric, "b", limit) for metric in ("mae_maximum", "rmse_maximum") for limit in (1.0, 30.0)),
+    ("rmse_difference", "a", 9.0),
+    ("mean_prediction_difference", "a", 5.0),
+    *(("parity_maximum", "a", limit) for limit in (0.02, 0.5)),
+]
+EDGES = [7.5, 12.0, 19.0, 20.0, 26.5, 31.0, 44.0]
+
+
+def hours(cells: dict[tuple[str, str], tuple[int, float, float]], seed: int) -> pl.DataFrame:
+    """Rows of groups (a, b) -> (rows, how far predictions lie too high, spread of their errors)."""
+    rng = np.random.default_rng(seed)
+    frames = []
+    for (a, b), (n, offset, spread) in cells.items():
+        truth = np.clip(rng.normal(25, 9, n), 0, 60)
+        told = np.clip(truth + offset + rng.normal(0, spread, n), 0, 60).astype(np.float32)
+        frames.append(pl.DataFrame({"a": [a] * n, "b": [b] * n, "label": truth, "prediction": told}))
+    return pl.concat(frames)
+
+
+def write_hours(
+    folder: Path,
+    test: pl.DataFrame,
+    train: pl.DataFrame,
+    audit: pl.DataFrame,
+    limited: Sequence[tuple[str, str, float]] = NUMBERS,
+    **more: Any,
+) -> Verdicts:
+    """A dossier of a predicted number with an audit set."""
+    limits = [{"metric": metric, "attribute": on, "limit": limit} for metric, on, limit in limited]
+    performance = [{"metric": "r2", "minimum": 0.1}]
+    own: dict[str, Any] = {"label": HOURS, "edges": EDGES, "performance": performance, **more}
+    return write(folder, test, train, limits, {"other": audit}, **own)
 
 
 def agreed(folder: Path, verdicts: Verdicts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +204,7 @@ def agreed(folder: Path, verdicts: Verdicts, capsys: pytest.CaptureFixture[str])
     assert code == (UNDECIDED if any(one.verdict is Verdict.INCONCLUSIVE for one in verdicts.judged) else 0)
     for one in verdicts.judged:
         assert f"{one.metric} by {one.attribute}: verdict {one.verdict}\n" in printed
+    assert "unchecked" not in printed
 
 
 def scenario(seed: int) -> tuple[pl.DataFrame, pl.DataFrame, list[dict[str, Any]], dict[str, Any]]:
@@ -212,7 +259,7 @@ def every(attribute: str, **limits: float) -> list[dict[str, Any]]:
 
 
 LOOSE = {"difference": 0.2, "ratio": 0.5}
-REPORT = {"too_small": {"policy": "report", "smallest_denominator": 40}}
+REPORT: dict[str, Any] = {"too_small": {"policy": "report", "smallest_denominator": 40}}
 
 
 @pytest.mark.parametrize(
@@ -365,6 +412,132 @@ def test_audit_sets_are_judged_with_the_test_part(tmp_path: Path, capsys: pytest
     edit_json(move, move_a_row)
     forge(tmp_path / "run")
     assert any("groups, their counts" in line for line in differences(tmp_path / "run", capsys))
+
+
+ALIKE = {("F", "u"): (2000, 0.1, 4.0), ("M", "u"): (1800, 0.0, 4.1), ("M", "v"): (900, 0.0, 4.0)}
+APART = {**ALIKE, ("F", "v"): (700, 9.0, 11.0)}
+LACKING = {**ALIKE, ("N", "v"): (60, 0.0, 4.0)}
+
+
+@pytest.mark.parametrize(
+    ("test", "train", "more", "expected"),
+    [
+        (ALIKE, ALIKE, {}, {"PASS", "FAIL", "INCONCLUSIVE"}),
+        (APART, APART, REPORT, {"PASS", "FAIL", "INCONCLUSIVE"}),
+        (LACKING, ALIKE, REPORT, {"PASS", "FAIL", "INCONCLUSIVE"}),
+        (ALIKE, LACKING, {}, {"PASS", "FAIL", "INCONCLUSIVE"}),
+    ],
+    ids=["alike", "apart", "not-in-training", "only-in-training"],
+)
+def test_verdicts_of_numbers_are_recomputed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    test: dict[tuple[str, str], tuple[int, float, float]],
+    train: dict[tuple[str, str], tuple[int, float, float]],
+    more: dict[str, Any],
+    expected: set[str],
+) -> None:
+    verdicts = write_hours(tmp_path / "run", hours(test, 1), hours(train, 2), hours(APART, 3), **more)
+    assert {str(one.verdict) for one in verdicts.judged} == expected
+    assert len(verdicts.judged) == 2 * len(NUMBERS)
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+@pytest.fixture(scope="module")
+def of_hours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dossier of a predicted number with few limits."""
+    folder = tmp_path_factory.mktemp("hours") / "run"
+    few = [NUMBERS[0], ("mae_difference", "a", 0.1), ("mae_difference", "a", 6.0)]
+    write_hours(folder, hours(ALIKE, 1), hours(ALIKE, 2), hours(APART, 3), few)
+    return folder
+
+
+def a_sum(folder: Path) -> None:
+    def less(cube: Any) -> None:
+        cube["tables"][0]["sums"][0][2] -= 900
+
+    edit_json(folder / "cube.json", less)
+
+
+def a_node(folder: Path) -> None:
+    def nearer(cube: Any) -> None:
+        own = cube["tables"][0]["nodes"]["residual"][0]
+        far = max(i for i, weight in enumerate(own) if weight >= 0.3)
+        own[far], own[128] = own[far] - 0.3, own[128] + 0.3
+
+    edit_json(folder / "cube.json", nearer)
+
+
+def a_bin(folder: Path) -> None:
+    def lower(cube: Any) -> None:
+        for table in cube["tables"]:
+            table["counts"][0][3] -= 1
+            table["counts"][0][2] += 1
+
+    edit_json(folder / "cube-other.json", lower)
+
+
+def a_number(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    head, first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([head, first.rpartition(",")[0] + ",59.5", *others]) + "\n")
+
+
+def a_bound(folder: Path) -> None:
+    def wider(record: Any) -> None:
+        one = record["body"]["judged"][1]
+        one["high"] += 0.01
+
+    edit_json(folder / "records/06-verdicts.json", wider)
+
+
+def a_verdict(folder: Path) -> None:
+    def passed(record: Any) -> None:
+        for one in record["body"]["judged"]:
+            one["verdict"] = "PASS"
+
+    edit_json(folder / "records/06-verdicts.json", passed)
+    edit_json(folder / "records/07-ending.json", lambda one: one["body"].update(ending="Registered"))
+
+
+@pytest.mark.parametrize(
+    ("tamper", "named"),
+    [
+        (a_sum, "cube: table a: nodes of the residual add up to the sum of its sizes"),
+        (a_node, "cube: table a: nodes of the residual add up to its rows and sum"),
+        (a_bin, "cube: table a against the predictions: histogram"),
+        (a_number, "cube: table a against the predictions: sum"),
+        (a_bound, "mae_difference by a: bounds"),
+        (a_verdict, "residual_difference by a: verdict INCONCLUSIVE"),
+    ],
+)
+def test_what_was_changed_of_numbers_is_named_though_every_digest_fits(
+    of_hours: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tamper: Callable[[Path], None],
+    named: str,
+) -> None:
+    shutil.copytree(of_hours, tmp_path / "run")
+    tamper(tmp_path / "run")
+    forge(tmp_path / "run")
+    found = differences(tmp_path / "run", capsys)
+    assert any(named in line for line in found), found
+    assert not any("file " in line or "follows the record" in line for line in found)
+
+
+def test_a_file_of_an_audit_set_without_a_voucher_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "run", alike(300), alike(300), every("a", **LOOSE), {"more": alike(300)})
+
+    def unvouched(record: Any) -> None:
+        record["files"] = [file for file in record["files"] if file["path"] != "cube-more.json"]
+
+    edit_json(tmp_path / "run/records/05-opening.json", unvouched)
+    forge(tmp_path / "run")
+    (found,) = differences(tmp_path / "run", capsys)
+    assert "opening vouches for the files of the audit sets: ['cube-more.json']" in found
 
 
 def edit(path: Path, old: str, new: str) -> None:
