@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,6 +25,11 @@ from tasks.represent.records import Ratio, Represented
 from tasks.train.records import Epoch, Trained
 
 FOUR_FIFTHS = (0.8, 1.25)  # 29 CFR 1607.4(D) and its inverse
+OF_NUMBERS = frozenset(name.rpartition("_")[0] for name in NUMBERS)
+"""Quantities of a predicted number: all but the distance of its distribution are in its unit."""
+UNBOUNDED = frozenset({"fn_per_fp", "calibration_slope", "tpr + fpr", "tpr - fpr"})
+MARGIN = 0.04
+"""Of an axis, beyond 0 and 1, for the marks there."""
 RATE_NAMES = {
     "selection_rate": "selection rate",
     "tpr": "true positive rate",
@@ -139,11 +145,25 @@ def group_rates(judged: Sequence[Judged], attribute: str, on: str = TEST) -> Fig
         axes.set_title(RATE_NAMES.get(name, words(name)), loc="left")
         axes.set_ylim(len(groups) - 0.4, -0.6)
         axes.set_yticks(range(len(groups)), groups if axes is panels[0] else [""] * len(groups))
-        if not any(one.metric in NUMBERS for one in judged):
-            axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+        if _is_share(name):
+            _percent(axes)
         axes.grid(axis="x", color="#E6E6E6", zorder=0)
-    figure.suptitle(f"Rates by {attribute} on {where(on)}, with 95% intervals", x=0.01, ha="left")
+    what = "Predictions and errors" if set(rates) & OF_NUMBERS else "Rates"
+    figure.suptitle(f"{what} by {attribute} on {where(on)}, with 95% intervals", x=0.01, ha="left")
     return figure
+
+
+def _is_share(rate_name: str) -> bool:
+    """Whether a quantity lies between 0 and 1, whatever class it is of."""
+    return rate_name.partition(" (")[0] not in (OF_NUMBERS - {"parity"}) | UNBOUNDED
+
+
+def _percent(axes: Axes) -> None:
+    """An axis of shares: nothing lies beyond 0 and 1."""
+    left, right = axes.get_xlim()
+    margin = MARGIN * (right - left)
+    axes.set_xlim(max(left, -margin), min(right, 1 + margin))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%" if -1e-9 <= value <= 1 + 1e-9 else "")
 
 
 def _rates(judged: Sequence[Judged], attribute: str) -> dict[str, list[GroupRate]]:
@@ -189,7 +209,8 @@ def _limit(axes: Axes, limits: Sequence[Judged], rates: Sequence[GroupRate]) -> 
             "maximum": (min(one.limit, lowest), one.limit),
         }
         if (kind := one.metric.rpartition("_")[2]) in bands:  # others bound no group's own value
-            axes.axvspan(*bands[kind], color=BAND, alpha=0.6, zorder=0)
+            ends = np.clip(bands[kind], 0, 1) if _is_share(rates[0].rate_name) else bands[kind]
+            axes.axvspan(*ends, color=BAND, alpha=0.6, zorder=0)
         lines.append(f"{one.metric.replace('_', ' ')} {limit_of(one)}: {one.verdict}")
     axes.set_xlabel("\n".join(lines), fontsize=8)
 

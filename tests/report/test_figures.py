@@ -10,12 +10,14 @@ from matplotlib.image import imread
 from tasks.evaluate.curves import calibration_points, roc_points
 from tasks.fairness.cube import Cube
 from tasks.fairness.scores import ScoreBins
-from tasks.fairness.verdict import Verdicts
+from tasks.fairness.verdict import GroupRate, Verdict, Verdicts
 from tasks.report.curves import scores_by_group
 from tasks.report.figures import draw_figures, group_rates, loss_curve, representation
 from tasks.report.style import save
 from tasks.represent.records import Represented
 from tasks.train.records import Trained
+
+from .conftest import limit, rate
 
 
 def test_every_figure_of_a_whole_run(records: dict[str, Any], tmp_path: Path) -> None:
@@ -69,6 +71,46 @@ def test_difference_band_starts_at_the_lowest_rate(verdicts: Verdicts) -> None:
     (band,) = group_rates(verdicts.judged, "sex").axes[0].patches
     left, right = band.get_x(), band.get_x() + band.get_width()  # type: ignore[attr-defined]
     assert (left, right) == pytest.approx((0.143, 0.143 + 0.14))
+
+
+def test_nothing_of_a_share_lies_beyond_one() -> None:
+    near = [rate("tpr", "Male", 0.97, 3256), rate("tpr", "Female", 0.995, 90)]
+    low = [rate("selection_rate", "Male", 0.004, 900), rate("selection_rate", "Female", 0.02, 800)]
+    judged = [
+        limit("equal_opportunity_difference", "sex", Verdict.PASS, near),
+        limit("demographic_parity_difference", "sex", Verdict.PASS, low),
+    ]
+    figure = group_rates(judged, "sex")
+    for axes in figure.axes:
+        (band,) = axes.patches
+        assert 0 <= band.get_x() <= band.get_x() + band.get_width() <= 1  # type: ignore[attr-defined]
+        left, right = axes.get_xlim()
+        assert left > -0.01
+        assert right < 1.01
+    figure.draw_without_rendering()
+    assert {"100%", "98%"} <= {tick.get_text() for tick in figure.axes[0].get_xticklabels()}
+    assert not {"101%", "102%"} & {tick.get_text() for tick in figure.axes[0].get_xticklabels()}
+
+
+def test_what_is_shown_of_a_predicted_number_is_no_rate() -> None:
+    def mean(name: str, group: str, value: float) -> GroupRate:
+        ends = {"low": value - 0.3, "high": value + 0.3}
+        return GroupRate(rate_name=name, group=group, events=400, n=400, rate=value, **ends)
+
+    errors = [mean("mae", "Female", 7.2), mean("mae", "Male", 7.5)]
+    apart = [mean("parity", "Female", 0.4), mean("parity", "Male", 0.3)]
+    judged = [
+        limit("mae_difference", "sex", Verdict.PASS, errors, limit=1.0),
+        limit("parity_maximum", "sex", Verdict.PASS, apart, limit=0.8),
+    ]
+    figure = group_rates(judged, "sex")
+    figure.draw_without_rendering()
+    said = figure.get_suptitle()
+    assert said == "Predictions and errors by sex on the test part, with 95% intervals"
+    assert group_rates(judged[1:], "sex").get_suptitle() == said
+    shown = [[tick.get_text() for tick in axes.get_xticklabels()] for axes in figure.axes]
+    assert not any("%" in text for text in shown[0])
+    assert "50%" in shown[1] or "40%" in shown[1]
 
 
 def test_representation_marks_what_is_outside_the_band(sample: Represented) -> None:
