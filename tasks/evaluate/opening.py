@@ -11,14 +11,16 @@ from tasks.evaluate.evaluate import HUNDREDTHS, evaluate
 from tasks.evaluate.records import Opened
 from tasks.ingest.described import describe
 from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule
 from tasks.plan.judgement import TEST, Judgement
 
 Frames = Mapping[str, pl.DataFrame]
 
 
 def edges_on(predictor: Predictor, on: str) -> Sequence[float]:
-    """Inner edges of the score's bins: those fixed on validation rows, or hundredths for an audit set."""
-    return predictor.rule.score_edges if on == TEST else HUNDREDTHS
+    """Inner edges of the bins: those fixed on validation rows, or hundredths for an audit set's scores."""
+    rule = predictor.rule
+    return HUNDREDTHS if on != TEST and isinstance(rule, ClassRule) else rule.score_edges
 
 
 def open_sets(

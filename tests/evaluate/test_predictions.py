@@ -1,6 +1,8 @@
 """predictions.csv has one spelling, and reads back as what was written."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -10,8 +12,12 @@ from hypothesis import strategies as st
 
 from tasks.errors import EvidenceError
 from tasks.evaluate import classes
+from tasks.evaluate.evaluate import HUNDREDTHS
 from tasks.evaluate.kinds import kind_of
+from tasks.evaluate.opening import edges_on
 from tasks.evaluate.predictions import read_predictions, write_predictions
+from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule, NumberRule, Rule
 from tasks.plan.judgement import Judgement
 
 DATA = {
@@ -102,6 +108,17 @@ def test_numbers_have_no_score_and_read_back_to_the_bit(tmp_path: Path) -> None:
         "row_id,row_digest,prediction\n0,aaaaaaaaaaaaaaaa,40.125\n1,bbbbbbbbbbbbbbbb,0.1\n"
     )
     assert read_predictions(tmp_path / "p.csv", NUMBERS).equals(told)
+
+
+def test_audit_sets_of_numbers_have_the_test_parts_edges_and_those_of_classes_hundredths() -> None:
+    number = NumberRule(40.0, 12.0, 1.0, 99.0, score_edges=(20.0, 41.5))
+    classes_ = ClassRule(("no", "yes"), "yes", 0.5, score_edges=(0.25, 0.5), outputs=1)
+    expected: list[tuple[Rule, tuple[float, ...]]]
+    expected = [(number, number.score_edges), (classes_, HUNDREDTHS)]
+    for rule, on_audit in expected:
+        predictor = cast(Predictor, SimpleNamespace(rule=rule))
+        assert edges_on(predictor, "test") == rule.score_edges
+        assert edges_on(predictor, "templates") == on_audit
 
 
 def test_numbers_that_lie_a_last_bit_apart_are_not_another_prediction() -> None:
