@@ -658,7 +658,8 @@ def measure(rates: list[list[Group]], kind: str) -> float | None:
     found = []
     for groups in rates:
         known = [group.events / group.n for group in groups if group.n]
-        if len(known) < max(2, len(groups)) or (kind == "ratio" and max(known) == 0):
+        least = 1 if kind in ("minimum", "maximum") else 2
+        if len(known) < max(least, len(groups)) or (kind == "ratio" and max(known) == 0):
             return None
         of = {"ratio": min(known) / (max(known) or 1), "difference": max(known) - min(known)}
         found.append({**of, "minimum": min(known), "maximum": max(known)}[kind])

@@ -333,6 +333,19 @@ def test_a_metric_is_undefined_when_one_of_its_rates_is(
     agreed(tmp_path / "run", verdicts, capsys)
 
 
+def test_a_group_judged_alone_is_measured_under_a_minimum_and_never_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = [{"metric": f"accuracy_{kind}", "attribute": "a", "limit": 0.5} for kind in ("minimum", "ratio")]
+    test = rows({("F", "u"): (3000, 0.4, 0.8, 0.1), ("M", "v"): (20, 0.4, 0.8, 0.1)}, 1)
+    verdicts = write(tmp_path / "run", test, test, limits, **REPORT)
+    alone, pair = verdicts.judged
+    assert alone.measurement is not None
+    assert pair.measurement is None
+    assert {alone.verdict, pair.verdict} == {Verdict.INCONCLUSIVE}
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
 def test_the_true_classes_may_be_the_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     limits = [
         {"metric": "accuracy_minimum", "attribute": "label", "limit": 0.75},
