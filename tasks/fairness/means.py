@@ -89,7 +89,7 @@ class Distances(Certain):
         known = (self.rows > 0) & (others > 0)
         both = 1 / np.sqrt(np.where(known, self.rows, 1)) + 1 / np.sqrt(np.where(known, others, 1))
         share = others / max(1, self.all_rows)
-        margin = np.where(known, share * both * np.sqrt(log(4 / level) / 2), np.nan)
+        margin = np.where(known, share * both * np.sqrt(log(4 / level) / 2), np.inf)
         low, high = np.maximum(self.attained - margin, 0), np.minimum(self.possible + margin, 1)
         return self.value, low[:, None], high[:, None]
 

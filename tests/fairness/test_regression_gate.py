@@ -77,6 +77,15 @@ def test_each_limit_passes_fails_and_stays_open(metric: str, alpha: float) -> No
         assert (judged.verdict is PASS) == (high is not None and sign * (high - limit) < 0)
 
 
+def test_where_all_rows_are_of_one_group_nothing_is_known_of_its_distance_from_others() -> None:
+    training = Cube.from_labels(["low", "low", "high", "high"], {"g": ["a", "b", "a", "b"]}, positive="high")
+    judged = one(cube_of({"a": 500}), "parity_maximum", 0.2, training_counts=training)
+    found = {rate.group: (rate.rate, rate.low, rate.high) for rate in judged.groups}
+    assert judged.verdict is INCONCLUSIVE
+    assert found["a"] == (0.0, 0.0, 1.0)
+    assert found["b"] == (None, None, None)
+
+
 def test_measurements_are_those_of_the_rows() -> None:
     rng = np.random.default_rng(5)
     group, truth = rng.choice(["a", "b", "c"], 900), rng.uniform(0, 100, 900)

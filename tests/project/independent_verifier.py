@@ -404,6 +404,8 @@ class Table:
         if metric == "parity":
             n, rest = self.rows[g], self.rows.sum() - self.rows[g]
             at, between = self.distances(g)
+            if rest == 0:
+                return 0.0, 1.0
             known = (1 / math.sqrt(n) + 1 / math.sqrt(rest)) * math.sqrt(math.log(4 / level) / 2)
             margin = rest / (n + rest) * known
             return max(0.0, at - margin), min(1.0, between + margin)
