@@ -126,7 +126,7 @@ def _tightest(scale: Scale, quantities: Sequence[Sum], alpha: float) -> Floats:
 
 def _together(limits: tuple[Floats, Floats, Floats]) -> Iterator[tuple[Floats, Floats, Floats]]:
     """So many draws at a time that their groups make one table."""
-    at_once = max(1, WIDE // limits[0].shape[1])
+    at_once = max(1, WIDE // max(1, limits[0].shape[1]))
     for start in range(0, DRAWS, at_once):
         value, low, high = (part[start : start + at_once] for part in limits)
         yield value, low, high
@@ -150,7 +150,7 @@ def _limits(quantity: Sum, alpha: float, rng: np.random.Generator) -> tuple[Floa
     level = alpha if quantity.independent else alpha / len(quantity.terms)
     values, below, above = [], [], []
     for term in quantity.terms:
-        n = np.array(term.sizes)
+        n = np.array(term.sizes, np.int64)
         events = rng.binomial(n, term.rate, (DRAWS, len(n)))
         with np.errstate(invalid="ignore"):
             drawn = term.link.of(events / np.where(n > 0, n, np.nan))

@@ -126,6 +126,13 @@ def test_no_rows_have_no_power_and_some_limits_take_more_than_there_are() -> Non
     assert rows_needed(DIFFERENCE, 1e-5, one((1, 1), 0.5), 0.05) is None
 
 
+def test_without_a_judged_group_nothing_can_be_shown() -> None:
+    scale = METRICS["accuracy_difference"].scale
+    none = [Sum((Term(1.0, IDENTITY, (), 0.5),))]
+    assert power(scale, 0.2, none, 0.05) == 0
+    assert smallest_showable(scale, none, 0.05) == np.inf
+
+
 def test_shares_of_the_same_rows_are_bounded_more_widely() -> None:
     terms = (Term(0.5, IDENTITY, (400, 400), 0.5), Term(0.5, IDENTITY, (400, 400), 0.5))
     apart, together = (
