@@ -29,7 +29,7 @@ from tasks.train.prepare import held_out
 from tasks.train.records import Trial, Tuned
 from tasks.train.train import train
 
-UNDEFINED = 10.0
+UNDEFINED = 1e9
 """Excess of a gap that can't be measured on the validation rows: further out than any that can."""
 
 
