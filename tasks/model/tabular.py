@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from .columns import Category, Codes, Flags, Floats, Number
@@ -55,14 +56,14 @@ class TabularFeatures:
             ValueError: a column is empty or holds no numbers where it should.
         """
         categories = tuple(
-            Category.fit(c.name, column_of(frame, c.name), nulls, hidden=c.hidden)
+            Category.fit(c.name, _column(frame, c.name), nulls, hidden=c.hidden)
             for c in columns
             if c.kind == "category"
         )
         numbers = tuple(
             Number.fit(
                 c.name,
-                column_of(frame, c.name),
+                _column(frame, c.name),
                 nulls,
                 integer=c.kind == "integer",
                 bins=bins,
@@ -83,12 +84,12 @@ class TabularFeatures:
         columns: tuple[Category | Number, ...] = (*self.categories, *self.numbers)
         problems = [f"column {c.name!r} is missing" for c in columns if c.name not in frame.columns]
         codes = [
-            c.encode(column_of(frame, c.name), self.nulls, problems)
+            c.encode(_column(frame, c.name), self.nulls, problems)
             for c in self.categories
             if c.name in frame.columns
         ]
         numbers = [
-            c.encode(column_of(frame, c.name), self.nulls, problems)
+            c.encode(_column(frame, c.name), self.nulls, problems)
             for c in self.numbers
             if c.name in frame.columns
         ]
@@ -99,11 +100,11 @@ class TabularFeatures:
         """Which rows (n,) hold a category, or lack a value, in a way that no training row did."""
         strange = np.zeros(len(frame), bool)
         for category in self.categories:
-            codes = category.encode(column_of(frame, category.name), self.nulls, [])
+            codes = category.encode(_column(frame, category.name), self.nulls, [])
             strange |= (codes < 0) | ((codes == 0) & (not category.missing))
         for number in self.numbers:
             if not number.missing:
-                strange |= np.isnan(number.encode(column_of(frame, number.name), self.nulls, []))
+                strange |= np.isnan(number.encode(_column(frame, number.name), self.nulls, []))
         return strange
 
     def front(self) -> Front:
@@ -123,6 +124,16 @@ class TabularFeatures:
             tuple(Number(**{**n, "edges": tuple(n["edges"])}) for n in stored["numbers"]),
             tuple(stored["nulls"]),
         )
+
+
+def _column(frame: Table, name: str) -> pd.Series:
+    """One column as pandas; polars' texts as categories, for an object a row takes ten times the memory."""
+    column = frame[name]
+    if isinstance(column, pd.Series) or str(column.dtype) != "String":
+        return column_of(frame, name)
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    codes = column.replace_strict(distinct, range(len(distinct)), default=-1)
+    return pd.Series(pd.Categorical.from_codes(codes.to_numpy(), pd.Index(distinct.to_list())))
 
 
 def _tensors(rows: int, codes: list[Codes], numbers: list[Floats]) -> Inputs:

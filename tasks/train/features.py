@@ -18,20 +18,23 @@ from tasks.plan.source import CsvFormat
 from tasks.train.pretrained import read_pretrained
 
 
-def fit_features(frame: pl.DataFrame, plan: Plan) -> Features:
+def fit_features(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     """Learn the features of the plan's data.
 
+    A table's columns are taken one by one, since a copy of millions of rows takes gigabytes.
+
     Args:
-        frame: typed fit rows; never others.
+        frame: typed rows (n).
+        kept: bool (n,), which are fit rows; nothing is learned of the others.
         plan: its data says which columns, its recipe how.
 
     Raises:
         ValueError: a column is empty or holds no numbers where it should.
     """
-    return FITTED[plan.judgement.data.kind](frame, plan)
+    return FITTED[plan.judgement.data.kind](frame, kept, plan)
 
 
-def _tabular(frame: pl.DataFrame, plan: Plan) -> Features:
+def _tabular(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Tabular)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, TabularFeatures)  # noqa: S101 - the plan's kinds fit each other
@@ -43,13 +46,24 @@ def _tabular(frame: pl.DataFrame, plan: Plan) -> Features:
     ]
     # An empty field always is a missing value.
     nulls = ["", *data.format.null_values] if isinstance(data.format, CsvFormat) else [""]
-    return tabular.TabularFeatures.fit(frame, columns, nulls, wanted.bins, wanted.embedding)
+    fitted = [
+        tabular.TabularFeatures.fit(
+            frame.select(pl.col(column.name).filter(kept)), [column], nulls, wanted.bins, wanted.embedding
+        )
+        for column in columns
+    ]
+    return tabular.TabularFeatures(
+        wanted.embedding,
+        tuple(category for one in fitted for category in one.categories),
+        tuple(number for one in fitted for number in one.numbers),
+        tuple(nulls),
+    )
 
 
-def _image(frame: pl.DataFrame, plan: Plan) -> Features:
+def _image(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data = plan.judgement.data
     assert isinstance(data, Image)  # noqa: S101 - FITTED's key says so
-    pixels = np.frombuffer(b"".join(frame[data.payload]), np.uint8)
+    pixels = np.frombuffer(b"".join(frame[data.payload].filter(kept)), np.uint8)
     counts = np.bincount(pixels, minlength=256) / pixels.size
     levels = np.arange(256) / 255
     mean = float(counts @ levels)
@@ -58,7 +72,7 @@ def _image(frame: pl.DataFrame, plan: Plan) -> Features:
     return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation, resize)
 
 
-def _audio(frame: pl.DataFrame, plan: Plan) -> Features:
+def _audio(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Audio)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, AudioFeatures)  # noqa: S101 - the plan's kinds fit each other
@@ -69,25 +83,25 @@ def _audio(frame: pl.DataFrame, plan: Plan) -> Features:
         hop=round(data.rate * wanted.hop_seconds),
         mels=wanted.mels,
     )
-    recordings = frame[data.payload].to_list()
+    recordings = frame[data.payload].filter(kept).to_list()
     return audio.AudioFeatures.fit(
         data.payload, recordings, spectrogram, data.maximum_seconds, resample=data.fit == "resample"
     )
 
 
-def _text(frame: pl.DataFrame, plan: Plan) -> Features:
+def _text(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Text)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
     if isinstance(plan.recipe.model, Pretrained):
         start = read_pretrained(plan.recipe.model)
         return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer)
-    texts = frame[data.text].to_list()
+    texts = frame[data.text].filter(kept).to_list()
     return text.TextFeatures.fit(
         data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding
     )
 
 
-FITTED: Mapping[str, Callable[[pl.DataFrame, Plan], Features]] = MappingProxyType(
+FITTED: Mapping[str, Callable[[pl.DataFrame, pl.Series, Plan], Features]] = MappingProxyType(
     {"audio": _audio, "image": _image, "tabular": _tabular, "text": _text}
 )

@@ -15,6 +15,7 @@ from tasks.errors import Refusal
 from tasks.ingest.division import validation_rows
 from tasks.mitigate.reweigh import mitigate
 from tasks.model.inputs import Features, Inputs
+from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Label, Number
 from tasks.plan.plan import Plan
 from tasks.train.batches import Rows
@@ -60,19 +61,18 @@ def prepare(
     held = held_out(frame, plan)
     # Millions of rows are not copied with columns that no feature takes.
     frame = frame.drop("row_digest", "row_id", strict=False)
-    features = fit_features(frame.filter(~held), plan)
+    features = fit_features(frame, pl.Series(~held), plan)
     strange = np.zeros(frame.height, bool)
     strange[held] = features.unknown_rows(frame.filter(held))
     weights = np.ones(frame.height) if row_weights is None else row_weights
     label = plan.judgement.data.label
 
     def side(kept: npt.NDArray[np.bool_]) -> Rows:
-        table = described.filter(kept)
-        weighed = mitigate(table, weights[kept], plan.recipe.mitigation)
+        weighed = _mitigated(described, kept, weights, plan)  # first: its way takes memory, as the inputs do
         return Rows(
             inputs=_encoded(features, frame, kept),
-            labels=_labels(table["label"], label),
-            weights=torch.from_numpy(weighed.astype(np.float32)),
+            labels=_labels(described["label"].filter(kept), label),
+            weights=weighed,
         )
 
     fit, validation = ~held, held & ~strange
@@ -90,6 +90,19 @@ def prepare(
             factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
     return Prepared(features, *rows, int(strange.sum()))
+
+
+def _mitigated(
+    described: pl.DataFrame,
+    kept: npt.NDArray[np.bool_],
+    weights: npt.NDArray[np.float64],
+    plan: Plan,
+) -> torch.Tensor:
+    """Weights float32 (kept,); only what mitigation sees is copied, as codes: it may be millions of rows."""
+    steps = plan.recipe.mitigation
+    seen = sorted({"label", *(name for step in steps for name in crossing(step.attribute))})
+    table = described.select(pl.col(seen).filter(pl.Series(kept))).cast({pl.String: pl.Categorical})
+    return torch.from_numpy(mitigate(table, weights[kept], steps).astype(np.float32))
 
 
 def _encoded(features: Features, frame: pl.DataFrame, kept: npt.NDArray[np.bool_]) -> Inputs:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import safetensors.torch
 import torch
@@ -56,16 +57,17 @@ def fit_together(
     with TemporaryDirectory(prefix="assay-workers-") as name:
         folder = Path(name)
         _write_job(folder, prepared, plan, saved)
-        with (folder / "log").open("wb") as log:
-            command = _launcher(plan.recipe.training.workers, folder)
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=Path.cwd())
+        command = _launcher(plan.recipe.training.workers, folder)
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT) as process,
+        ):
             try:
                 while process.poll() is None:
                     time.sleep(LOOKED_EVERY)
                     _follow(state, saved, callbacks)
             finally:
                 process.terminate()  # the launcher ends its workers
-                process.wait()
         _raise_failure(folder, process.returncode)
     _follow(state, saved, callbacks)
     return resumed_from
@@ -120,8 +122,22 @@ def rows_of(tensors: dict[str, torch.Tensor], side: str) -> Rows:
     return Rows(Inputs(inputs), tensors[f"{side}/labels"], tensors[f"{side}/weights"])
 
 
+def _end_with_parent() -> None:
+    """End when the process that follows the workers does, lest they write where its successor reads.
+
+    The input of all workers is a pipe that it holds open: however it ends, also killed, the pipe closes.
+    """
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
+
+
 def main(folder: Path) -> None:
     """Fit as one of the processes; called by the launcher."""
+    _end_with_parent()
     job = json.loads((folder / "job.json").read_text())
     plan = Plan.model_validate(job["plan"])
     tensors = safetensors.torch.load_file(folder / "rows.safetensors")

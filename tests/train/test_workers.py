@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tasks.errors import Refusal
 from tasks.plan.plan import Plan
-from tasks.train.loop import State
 from tasks.train.records import Trained
 from tests.train.conftest import Sample
-from tests.train.test_train import Killed, files, recipe, run
+from tests.train.test_train import files, recipe, run
 
 STEPS = 100
 EPOCHS = 40
+WAITED = 20  # seconds
 
 
 def shared(plan: Plan, workers: int, **changed: object) -> Plan:
@@ -37,34 +44,67 @@ def test_the_losses_of_a_hundred_steps_agree_with_one_process(sample: Sample, tm
     assert (one.workers, two.workers) == (1, 2)
 
 
-def test_uneven_shares_count_each_row_once(sample: Sample, tmp_path: Path) -> None:
-    # 101 rows a batch: one process has 51 of them, the other 50; the last batch is smaller still.
-    found = []
-    told: list[int] = []
-    for n in (1, 2):
-        plan = shared(sample.plan, n, batch=101)
-        found.append(
-            run(sample, tmp_path / str(n), plan=plan, callbacks=[lambda s: told.append(len(s.history))])
-        )
-    assert losses(found[1]) == pytest.approx(losses(found[0]), abs=1e-4)
-    assert told[:4] == [1, 2, 3, 4]
-    assert told[-1] == 4  # the processes' last epoch is told too
+class Undisturbed(NamedTuple):
+    """Training by two that nothing stopped; of a batch of 101 rows one has 51, the other 50."""
+
+    plan: Plan
+    trained: Trained
+    folder: Path
+    told: list[int]
 
 
-def kill_early(state: State) -> None:
-    """The epochs are told as they are seen, so that one may be passed over."""
-    if len(state.history) < EPOCHS:
-        raise Killed
+@pytest.fixture(scope="module")
+def undisturbed(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    plan = shared(sample.plan, 2, epochs=EPOCHS, batch=101)
+    folder, told = tmp_path_factory.mktemp("undisturbed"), list[int]()
+    trained = run(sample, folder, plan=plan, callbacks=[lambda state: told.append(len(state.history))])
+    return Undisturbed(plan, trained, folder, told)
 
 
-def test_workers_go_on_from_a_checkpoint_to_the_same_bytes(sample: Sample, tmp_path: Path) -> None:
-    plan = recipe(sample.plan, "training", workers=2, epochs=EPOCHS, patience=None)
-    run(sample, tmp_path / "undisturbed", plan=plan)
-    with pytest.raises(Killed):
-        run(sample, tmp_path / "killed", plan=plan, callbacks=[kill_early])
-    resumed = run(sample, tmp_path / "killed", plan=plan)
+def test_uneven_shares_count_each_row_once(sample: Sample, undisturbed: Undisturbed, tmp_path: Path) -> None:
+    one = run(sample, tmp_path, plan=shared(sample.plan, 1, epochs=EPOCHS, batch=101))
+    assert losses(undisturbed.trained)[:4] == pytest.approx(losses(one)[:4], abs=1e-4)
+
+
+def test_epochs_are_told_as_they_are_seen_and_the_last_is(undisturbed: Undisturbed) -> None:
+    assert undisturbed.told == sorted(set(undisturbed.told))
+    assert undisturbed.told[-1] == EPOCHS
+
+
+RUN = """
+import os, pickle, signal, sys
+from pathlib import Path
+from tasks.train.train import train
+frame, described, plan, folder = pickle.loads(Path(sys.argv[1]).read_bytes())
+kill = lambda state: os.kill(os.getpid(), signal.SIGKILL)
+train(frame, described, None, plan, folder / "model", folder / "checkpoints", [kill])
+"""
+
+
+def of_this(folder: Path) -> list[str]:
+    """The running workers whose temporary folder is in ``folder``."""
+    found = subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+def test_workers_die_with_their_parent_and_another_goes_on_to_the_same_bytes(
+    sample: Sample, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    job, folder = tmp_path / "job", tmp_path / "killed"
+    job.write_bytes(pickle.dumps((sample.frame, sample.described, undisturbed.plan, folder)))
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    killed = subprocess.run([sys.executable, "-c", RUN, job], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    ended = time.monotonic() + WAITED
+    while of_this(temporary) and time.monotonic() < ended:
+        time.sleep(0.1)
+    assert not of_this(temporary)
+    resumed = run(sample, folder, plan=undisturbed.plan)
     assert resumed.resumed_from is not None
-    assert files(tmp_path / "killed") == files(tmp_path / "undisturbed")
+    assert resumed.resumed_from < EPOCHS  # they did not end because they were done
+    assert files(folder) == files(undisturbed.folder)
 
 
 def test_what_a_worker_refuses_is_refused(sample: Sample, tmp_path: Path) -> None:
