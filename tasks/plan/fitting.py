@@ -10,24 +10,33 @@ from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
 from tasks.plan.metrics import NUMBERS
 from tasks.plan.recipe import Recipe
-from tasks.plan.training import BinaryCrossEntropy, MeanSquaredError
+from tasks.plan.training import AdamW, BinaryCrossEntropy, Cosine, MeanSquaredError
 
 OF_NUMBERS = ("r2",)
 """Performance metrics of a predicted number; the others are of classes."""
 
 
 def with_defaults(document: Any) -> Any:
-    """The plan as written, with what follows from the data filled in: the features' kind and the loss.
+    """The plan as written, with what may be left unsaid filled in.
 
-    Anything that isn't shaped like a plan is left for the types to refuse.
+    The features' kind is the data's, the loss follows from the label, and whoever sets a rate need not name
+    the default optimiser. Anything that isn't shaped like a plan is left for the types to refuse.
     """
     data, recipe = _at(document, "judgement", "data"), _at(document, "recipe")
     if not isinstance(data, Mapping) or not isinstance(recipe, Mapping):
         return document
     filled = {**recipe, "features": {"kind": data.get("kind"), **(_at(recipe, "features") or {})}}
     training = recipe.get("training") or {}
-    if _at(data, "label", "type") == "number" and isinstance(training, Mapping) and "loss" not in training:
-        filled["training"] = {**training, "loss": {"kind": "mse"}}
+    if isinstance(training, Mapping):
+        loss = "mse" if _at(data, "label", "type") == "number" else "cross_entropy"
+        unsaid = {"loss": loss, "optimizer": AdamW().kind, "schedule": Cosine().kind}
+        given = {"loss": {}, **training}
+        members = {
+            key: {"kind": kind, **given[key]}
+            for key, kind in unsaid.items()
+            if isinstance(given.get(key), Mapping)
+        }
+        filled["training"] = {**training, **members}
     return {**document, "recipe": filled}
 
 

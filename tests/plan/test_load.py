@@ -169,3 +169,10 @@ def test_every_committed_plan_loads_and_the_schema_is_current(tmp_path: Path) ->
     write_schema(tmp_path / "schema.json")
     current = json.loads((PROJECT / "docs/plan.schema.json").read_text())
     assert json.loads((tmp_path / "schema.json").read_text()) == current, "run `make schema`"
+
+
+def test_a_member_that_is_not_named_is_the_default(data: Path) -> None:
+    recipe = load_plan("adult", data, ["recipe.training.optimizer.rate=0.01"]).recipe
+    assert (recipe.training.optimizer.kind, recipe.training.optimizer.rate) == ("adamw", 0.01)
+    assert recipe.features.kind == "tabular"
+    assert recipe.training.loss.kind == "cross_entropy"
