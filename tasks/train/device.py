@@ -26,11 +26,12 @@ def deterministic(threads: int) -> Iterator[None]:
         threads: CPU threads; how sums are split, and so their last bit, depends on it.
     """
     threads_before = torch.get_num_threads()
-    algorithms_before = torch.are_deterministic_algorithms_enabled()
+    algorithms_before = torch.get_deterministic_debug_mode()
     filled_before = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses to be deterministic without
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(mode=True)
+    # The same as `use_deterministic_algorithms`, without its import of the compiler, which takes seconds.
+    torch.set_deterministic_debug_mode("error")
     # Else torch writes NaN into all that it allocates: nothing here reads what nothing wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # The moments of a dead unit decay to numbers so small that a processor takes a hundred times as long
@@ -42,5 +43,5 @@ def deterministic(threads: int) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.utils.deterministic.fill_uninitialized_memory = filled_before  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(mode=algorithms_before)
+        torch.set_deterministic_debug_mode(algorithms_before)
         torch.set_num_threads(threads_before)

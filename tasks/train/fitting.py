@@ -48,6 +48,7 @@ def begin(features: Features, objective: Objective, plan: Plan, device: torch.de
         load_pretrained(network, read_pretrained(recipe.model))
     network.to(device)
     if recipe.training.compile:  # in place: the names of the weights stay
+        torch.use_deterministic_algorithms(mode=True)  # tells the compiler too
         network.front.compile()
         network.body.compile()
     return loop.State(network, optimizer_of(network.parameters(), recipe.training.optimizer, device))

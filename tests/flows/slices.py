@@ -19,7 +19,7 @@ from tasks.plan.source import Source
 from tests.flows.conftest import RARE, ROOT, Workspace
 from tests.pretrained import STRUCTURE, write_pretrained
 
-ROWS = {"train": 2500, "test": 1200, "all": 3000}
+ROWS = {"train": 1500, "test": 900, "all": 2000}
 RECORDINGS = re.compile(r"_(\d)\.wav$")  # the first ten of each speaker and digit
 SMALL: Mapping[str, dict[str, Any]] = {
     "mlp": {"hidden": [16]},

@@ -35,6 +35,7 @@ IMPORTED = (
     "tasks.report.figures",
     "tasks.represent.drift",
     "tasks.train.part",
+    "torch._dynamo",  # which the first optimiser imports
 )
 
 

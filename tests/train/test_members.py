@@ -233,7 +233,7 @@ train(frame, described, None, plan, folder / "model", folder / "checkpoints")
 
 
 def test_killed_at_any_batch_it_ends_with_the_same_bytes(sample: Sample, tmp_path: Path) -> None:
-    plan = recipe(sample.plan, "training", epochs=6, batch=4, patience=None)
+    plan = recipe(sample.plan, "training", epochs=4, batch=4, patience=None)
     run(sample, tmp_path / "undisturbed", plan=plan)
     job, folder = tmp_path / "job", tmp_path / "killed"
     job.write_bytes(pickle.dumps((sample.frame, sample.described, plan, folder)))
