@@ -72,6 +72,7 @@ def test_run_in_mlflow_holds_what_a_reviewer_reads(first_run: tuple[Workspace, D
     assert {estimate["name"]: estimate["value"] for estimate in evaluated} == {
         "accuracy": pytest.approx(metrics["test/accuracy"]),
         "auc": pytest.approx(metrics["test/auc"]),
+        "macro_f1": pytest.approx(metrics["test/macro_f1"]),
     }
     assert {"cost/parameters", "cost/flops", "train/loss", "seconds/freeze"} < set(metrics)
     tags = dict(workspace.query("select key, value from tags"))
@@ -217,7 +218,7 @@ def test_refused_by_a_gate_has_run_and_dossier_but_no_version(workspace: Workspa
     assert workspace.registry() == before
     assert workspace.runs()[-1] == ("FINISHED", "Refused")
     dossier = workspace.dossiers()[-1]
-    assert steps(dossier) == [*REGISTERED_STEPS[:9], "ending"]
+    assert steps(dossier) == [*REGISTERED_STEPS[:10], "ending"]
     replayed = assay(workspace.top, "replay", str(dossier.relative_to(workspace.top)))
     assert replayed.code == 3, replayed
     assert "Every number rebuilt" in replayed.lines

@@ -73,7 +73,15 @@ def test_killed_run_is_filed_by_the_next_start_which_goes_on(workspace: Workspac
     assert state["type"] == "CRASHED"
     assert "is gone: killed, out of memory, or the machine stopped" in state["message"]
     _, killed, resumed = workspace.dossiers()
-    assert steps(killed) == ["plan", "environment", "data", "validation", "representativeness", "ending"]
+    assert steps(killed) == [
+        "plan",
+        "environment",
+        "data",
+        "validation",
+        "representativeness",
+        "tuning",
+        "ending",
+    ]
     ending = body(killed, "ending")
     assert ending["ending"] == "Crashed"
     assert "is gone: killed" in ending["message"]
