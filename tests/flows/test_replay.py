@@ -164,9 +164,9 @@ TAMPERED = {
         remove_predictions,
         ["predictions.csv: named by record 08-opening.json and missing"],
     ),
-    "record": (change_record, ["09-loosened.json: it names ", "record 08 or this one was changed"]),
+    "record": (change_record, ["10-loosened.json: it names ", "record 09 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),
-    "added record": (add_record, ["12-ending.json: record 12 is expected here"]),
+    "added record": (add_record, ["13-ending.json: record 13 is expected here"]),
 }
 
 
