@@ -30,9 +30,11 @@ def pin(plan: Plan, workspace: Path) -> Dataset:
     """
     folder = workspace / "data" / plan.name
     try:
-        reproduce(workspace, plan.name)
+        anew = reproduce(workspace, plan.name)
         if isinstance(plan.recipe.model, Pretrained):
             fetch_pretrained(plan.recipe.model)
+        if anew:
+            _refuse_damaged_sources(workspace, plan.name)
         return dataset_of(plan, folder)
     except SourceAltered as error:
         made = [path for path in (folder / "raw", folder / "prepared") if path.exists()]
@@ -42,3 +44,10 @@ def pin(plan: Plan, workspace: Path) -> Dataset:
             f"{error}\nThese bytes changed on the disk or in DVC's cache, and DVC does not notice. "
             f"Delete what follows and run again:{listed}"
         ) from error
+
+
+def _refuse_damaged_sources(workspace: Path, name: str) -> None:
+    """A source that was fetched again may have an altered copy in the cache, which DVC would push."""
+    if damaged := damaged_copies(workspace, name, ("fetch",)):
+        listed = ", ".join(path.parent.name + path.name for path in damaged)
+        raise SourceAltered(f"DVC's cache holds copies that are not what they are named after: {listed}")

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -58,10 +58,13 @@ CONFIG = """[core]
 IGNORED = (".venv", "var", ".git", "build", "docs", "tests", "flows", "infra")
 
 
-def reproduce(workspace: Path, name: str) -> None:
+def reproduce(workspace: Path, name: str) -> bool:
     """Bring the plan's two stages up to date, one run at a time in a workspace.
 
     A workspace without DVC gets it, and a plan that is not in the pipeline is added to it.
+
+    Returns:
+        Whether a stage was out of date, so that something was fetched or prepared.
 
     Raises:
         AssayError: what a stage raised, as it raised it.
@@ -79,7 +82,7 @@ def reproduce(workspace: Path, name: str) -> None:
             try:
                 # DVC tells its stages on standard output, which is for the verdicts.
                 with redirect_stdout(sys.stderr), _environment(report), Repo(str(workspace)) as repo:
-                    repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}")
+                    return bool(repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}"))
             except SCMError as error:
                 raise _no_checkout(workspace) from error
             except DvcException as error:
@@ -114,11 +117,11 @@ def add_plan(workspace: Path, name: str) -> None:
                 plans.append(name)
 
 
-def damaged_copies(workspace: Path, name: str) -> list[Path]:
+def damaged_copies(workspace: Path, name: str, made_by: Sequence[str] = ("fetch", "prepare")) -> list[Path]:
     """Cached copies of the plan's files whose content is no longer what they are named after."""
     cache = workspace.absolute() / ".dvc" / "cache" / "files" / "md5"
     lock = yaml.safe_load((workspace / "dvc.lock").read_text(encoding="utf-8"))
-    stages = [lock["stages"].get(f"{stage}@{name}", {"outs": []}) for stage in ("fetch", "prepare")]
+    stages = [lock["stages"].get(f"{stage}@{name}", {"outs": []}) for stage in made_by]
     listings = [_cached(cache, out["md5"]) for stage in stages for out in stage["outs"]]
     whole = [json.loads(path.read_bytes()) for path in listings if path.suffix == ".dir" and path.is_file()]
     copies = {_cached(cache, item["md5"]) for listing in whole for item in listing}

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.plan.base import crossing
-from tasks.plan.data import Number
-from tasks.plan.judgement import Judgement
+from tasks.plan.data import Classes, Number
+from tasks.plan.judgement import TEST, Judgement
 from tasks.plan.metrics import NUMBERS
 from tasks.plan.recipe import Recipe
 from tasks.plan.training import AdamW, BinaryCrossEntropy, Cosine, MeanSquaredError
@@ -67,6 +67,7 @@ def label_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
     if isinstance(loss, BinaryCrossEntropy) and not isinstance(label, Number) and len(label.values) != 2:
         yield f"recipe.training.loss.kind: {loss.kind!r} is for two classes, found {len(label.values)}"
     yield from _metric_problems(judgement, numeric=numeric)
+    yield from _search_problems(label, recipe)
     if numeric and recipe.mitigation:
         yield "recipe.mitigation: reweighing makes group and class independent; the label is a number"
     if numeric and judgement.test_set.stratified:
@@ -81,8 +82,21 @@ def _metric_problems(judgement: Judgement, *, numeric: bool) -> Iterator[str]:
     for i, required in enumerate(judgement.performance):
         if (required.metric in OF_NUMBERS) != numeric:
             yield f"judgement.performance[{i}].metric: {required.metric!r} is no metric of {what}"
-    for i, limit in enumerate(judgement.limits):
-        if (limit.metric in NUMBERS) != numeric:
-            yield f"judgement.limits[{i}].metric: {limit.metric!r} is no metric of {what}"
-        if numeric and "label" in crossing(limit.attribute):
-            yield f"judgement.limits[{i}].attribute: the label is a number, and no group"
+    for name, own in judgement.sets.items():
+        at = "judgement" if name == TEST else f"judgement.audits.{name}"
+        for i, limit in enumerate(own.limits):
+            if (limit.metric in NUMBERS) != numeric:
+                yield f"{at}.limits[{i}].metric: {limit.metric!r} is no metric of {what}"
+            if numeric and "label" in crossing(limit.attribute):
+                yield f"{at}.limits[{i}].attribute: the label is a number, and no group"
+
+
+def _search_problems(label: Classes | Number, recipe: Recipe) -> Iterator[str]:
+    """A search for a performance that validation does not measure."""
+    metric = recipe.tuning.metric if recipe.tuning is not None else None
+    if metric is None:
+        return
+    if (metric in OF_NUMBERS) != isinstance(label, Number):
+        yield f"recipe.tuning.metric: {metric!r} is no metric of this label"
+    elif metric == "auc" and isinstance(label, Classes) and len(label.values) != 2:
+        yield f"recipe.tuning.metric: {metric!r} is of two classes, the label has {len(label.values)}"

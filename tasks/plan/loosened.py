@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.evidence.records import Record
+from tasks.plan.data import Text
 from tasks.plan.judgement import Judgement, Limit
 from tasks.plan.metrics import METRICS
 
@@ -51,8 +52,18 @@ def _attributes(before: Judgement, now: Judgement) -> Iterator[str]:
             yield f"protected attribute {name} is read from {present.column}, it was {was.column}"
         elif merged := sorted(set(was.bins or []) - set(present.bins or [])):
             yield f"groups of {name} were merged: no edge at {', '.join(f'{edge:g}' for edge in merged)}"
+        elif _making(before, was.column) != _making(now, was.column):
+            yield f"groups of {name} are made otherwise: other spellings, table or terms"
     if before.unit is not None and now.unit != before.unit:
         yield f"the sampling unit is {now.unit or 'the row'}, it was {before.unit}"
+
+
+def _making(judgement: Judgement, column: str) -> tuple[object, ...]:
+    """What decides the levels of a column: its spellings, its table, or the terms that are looked for."""
+    data = judgement.data
+    made = data.described()[column]
+    terms = data.identities.get(column) if isinstance(data, Text) else None
+    return made.spellings, made.looked_up, terms
 
 
 def _limits(before: Judgement, now: Judgement) -> Iterator[str]:
@@ -89,10 +100,11 @@ def _levels(before: Judgement, now: Judgement) -> Iterator[str]:
 def _test_set(before: Judgement, now: Judgement) -> Iterator[str]:
     def tested(judgement: Judgement) -> tuple[object, ...]:
         part = {(source.name, source.sha256) for source in judgement.data.sources if source.part != "train"}
-        return part, judgement.test_set.fraction
+        chosen = judgement.test_set
+        return part, chosen.fraction, chosen.stratified, chosen.where
 
     if tested(before) != tested(now):
-        yield "the test set changed: other files, bytes or share"
+        yield "the test set changed: other files, bytes, share or values"
     if now.test_set.max_judgements < before.test_set.max_judgements:
         yield (
             f"max_judgements is {now.test_set.max_judgements}, it was {before.test_set.max_judgements}: "

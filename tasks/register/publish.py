@@ -19,7 +19,7 @@ from tasks.register.runs import Contents, Input, log_run
 from tasks.report.by_group import tables
 from tasks.report.front_page import front_page
 from tasks.represent.records import Represented
-from tasks.train.records import Trained
+from tasks.train.records import Trained, Tuned
 
 TIMINGS = "timings.json"
 
@@ -37,7 +37,7 @@ def publish(
     Args:
         connection: MLflow.
         run_id: the run.
-        plan: as carried out.
+        plan: as locked; the settings that a search chose are shown in place of its own.
         records: step -> record, as in the dossier.
         folder: the dossier; figures are drawn into it.
         tags: ending, digests, dossier head.
@@ -49,11 +49,13 @@ def publish(
     from tasks.report.figures import draw_figures  # noqa: PLC0415
 
     draw_figures(records, folder)
+    tuned = records.get("tuning")
+    carried_out = plan.changed(tuned.changes) if isinstance(tuned, Tuned) else plan
     log_run(
         connection,
         run_id,
         Contents(
-            params=dict(_flat("", plan.model_dump(mode="json"))),
+            params=dict(_flat(carried_out.model_dump(mode="json"))),
             metrics=dict(metrics_of(records)),
             series=_series(records.get("freeze")),
             tags=tags,
@@ -147,17 +149,17 @@ def _inputs(dataset: Dataset | None) -> list[Input]:
     ]
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(value: Any, *place: str) -> Iterator[tuple[str, str]]:
     """Leaves of the recipe and of the limits as parameters; sources and columns are in the dossier."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name != "data" and (prefix, name) != ("", "operations"):
-                yield from _flat(key(prefix, name) if prefix else name, inner)
+            if name != "data" and (*place, name) != ("operations",):
+                yield from _flat(inner, *place, name)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _flat(key(prefix, str(index)), inner)
+            yield from _flat(inner, *place, str(index))
     else:
-        yield prefix, str(value)
+        yield key(*place), str(value)
 
 
 def registered_tags(registration: Registration | None) -> dict[str, str]:

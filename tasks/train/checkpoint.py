@@ -67,6 +67,16 @@ class Checkpoints:
                     return len(state.history)
         return None
 
+    def begin(self, state: State) -> int | None:
+        """Bring a fresh state to the newest whole checkpoint of this run, or clear the way for its first.
+
+        Those of another run would count as newer than this one's first, which would be removed at once.
+        """
+        resumed_from = self.resume(state)
+        if resumed_from is None:
+            self.clear()
+        return resumed_from
+
     def newest(self) -> int:
         """The epoch of the newest checkpoint by its name, 0 without one."""
         names = [NAME.fullmatch(path.name) for path in self._newest_first()[:1]]

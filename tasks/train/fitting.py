@@ -74,7 +74,7 @@ def fit(
     """
     recipe, device = plan.recipe, next(state.network.parameters()).device
     first: list[loop.Callback] = [Thaw(recipe.model)] if isinstance(recipe.model, Pretrained) else []
-    resumed_from = saved.resume(state)
+    resumed_from = saved.begin(state) if team.size == 1 else saved.resume(state)
     for settle in first:  # before the first epoch, or the one after the checkpoint
         settle(state)
     told: list[loop.Callback] = [*callbacks, saved] if team.rank == 0 else []

@@ -53,7 +53,7 @@ def fit_together(
         Refusal: the loss is no longer a finite number.
         AssayError: a process failed; its last lines are told.
     """
-    resumed_from = saved.resume(state)
+    resumed_from = saved.begin(state)
     with TemporaryDirectory(prefix="assay-workers-") as name:
         folder = Path(name)
         _write_job(folder, prepared, plan, saved)

@@ -28,6 +28,23 @@ ROWS = {"train": 4000, "test": 2500}
 # Values that 4,000 training rows may hold too seldom for a test row with one to be predicted.
 RARE = ("Never-worked", "Without-pay", "Armed-Forces", "Priv-house-serv", "Preschool", "Married-AF-spouse")
 
+REGISTERED_STEPS = [
+    "plan",
+    "environment",
+    "data",
+    "validation",
+    "representativeness",
+    "tuning",
+    "freeze",
+    "spending",
+    "opening",
+    "verdicts",
+    "loosened",
+    "registration",
+    "ending",
+]
+"""Of a dossier whose run ended as Registered or Undecided."""
+
 
 @dataclass(frozen=True)
 class Done:

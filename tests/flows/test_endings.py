@@ -9,24 +9,9 @@ import pytest
 
 from tasks.evidence.digest import digest_file
 
-from .conftest import Assay, Done, Workspace, body, steps
+from .conftest import REGISTERED_STEPS, Assay, Done, Workspace, body, steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-REGISTERED_STEPS = [
-    "plan",
-    "environment",
-    "data",
-    "validation",
-    "representativeness",
-    "tuning",
-    "freeze",
-    "spending",
-    "opening",
-    "verdicts",
-    "loosened",
-    "registration",
-    "ending",
-]
 
 
 @pytest.fixture(scope="session")

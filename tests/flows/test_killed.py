@@ -13,7 +13,7 @@ import pytest
 
 from infra.embedded import LOCAL_API
 
-from .conftest import SCRIPT, Assay, Workspace, body, steps
+from .conftest import REGISTERED_STEPS, SCRIPT, Assay, Workspace, body, steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -73,15 +73,7 @@ def test_killed_run_is_filed_by_the_next_start_which_goes_on(workspace: Workspac
     assert state["type"] == "CRASHED"
     assert "is gone: killed, out of memory, or the machine stopped" in state["message"]
     _, killed, resumed = workspace.dossiers()
-    assert steps(killed) == [
-        "plan",
-        "environment",
-        "data",
-        "validation",
-        "representativeness",
-        "tuning",
-        "ending",
-    ]
+    assert steps(killed) == [*REGISTERED_STEPS[:6], "ending"]
     ending = body(killed, "ending")
     assert ending["ending"] == "Crashed"
     assert "is gone: killed" in ending["message"]

@@ -99,16 +99,26 @@ def test_dvc_repro_works_by_itself(small: Small) -> None:
     assert digest_file(small.folder / "prepared" / "test.parquet") == expected.test.file.sha256
 
 
-def test_a_source_damaged_in_the_cache_is_fetched_again(small: Small) -> None:
+def test_damaged_cache_is_named_with_the_remedy(small: Small) -> None:
     plan = small.plan()
     whole = pin(plan, small.top)
     copy = cached_copy(small.top, small.files["train.csv"])
     flip(copy)
     shutil.rmtree(small.folder / "raw")
     shutil.rmtree(small.folder / "prepared")
-    assert damaged_copies(small.top, "small") == [copy]
-    assert pin(plan, small.top) == whole
+    with pytest.raises(SourceAltered, match="not what they are named after") as caught:
+        pin(plan, small.top)
+    # The source itself was fetched again, and the altered copy was not used.
     assert (small.folder / "raw" / "train.csv").read_bytes() == small.files["train.csv"]
+    assert damaged_copies(small.top, "small") == [copy]
+    # The remedy, word for word.
+    message = str(caught.value)
+    listed = [Path(line.strip()) for line in message.partition("run again:")[2].splitlines() if line.strip()]
+    assert copy in listed
+    for path in listed:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert pin(plan, small.top) == whole
+    assert damaged_copies(small.top, "small") == []
 
 
 def test_prepared_part_damaged_in_the_cache_is_made_anew(small: Small) -> None:

@@ -34,6 +34,14 @@ BEFORE = changed(("test_set", {"max_judgements": 20}))
     [
         ([("limits.0.limit", 0.19)], "the limit on demographic_parity_difference by sex is 0.19"),
         ([("limits.1", None)], "the limit on equalized_odds_difference by sex (0.15) was dropped"),
+        (
+            [("data.columns.sex.spellings", {"F": "Female"})],
+            "groups of sex are made otherwise: other spellings, table or terms",
+        ),
+        (
+            [("data.columns.race.looked_up", {"column": "native-country", "values": {"Cuba": "Other"}})],
+            "groups of race are made otherwise",
+        ),
         ([("protected.age_band", None), ("population", None)], "protected attribute age_band was dropped"),
         (
             [("protected.age_band.bins", [17, 35, 65])],
@@ -107,3 +115,20 @@ def test_limits_that_are_gone_are_named() -> None:
         "the limit on psi from the reference population",
         "the limit on the share of test rows leaked",
     ]
+
+
+def test_a_test_set_chosen_otherwise_is_told() -> None:
+    women, men = (changed(("test_set", {"where": {"sex": [sex]}})) for sex in ("Female", "Male"))
+    assert loosened(women, men) == ("the test set changed: other files, bytes, share or values",)
+    share, stratified = (
+        changed(("test_set", {"fraction": 0.2, "stratified": flag})) for flag in (False, True)
+    )
+    assert loosened(share, stratified) == ("the test set changed: other files, bytes, share or values",)
+
+
+def test_identity_terms_that_changed_are_told() -> None:
+    document = yaml.safe_load(Path("data/hate-speech/plan.yaml").read_text())["judgement"]
+    before = Judgement.model_validate(document)
+    document["data"]["identities"]["gender"]["women"] = ["woman"]
+    (told,) = loosened(before, Judgement.model_validate(document))
+    assert told == "groups of gender are made otherwise: other spellings, table or terms"

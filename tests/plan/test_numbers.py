@@ -55,3 +55,28 @@ def test_spellings_lead_to_declared_values(column: dict[str, object], words: str
     document["judgement"]["data"]["columns"]["sex"] = column
     with pytest.raises(PlanError, match=words):
         parse_plan("adult", document, where="plan.yaml")
+
+
+def test_metrics_of_numbers_are_refused_for_an_audit_set_of_classes() -> None:
+    document = read_document(DATA / "hate-speech/plan.yaml")
+    document["judgement"]["audits"]["hatecheck"]["limits"][0] |= {"metric": "mae_maximum", "limit": 9}
+    with pytest.raises(
+        PlanError, match=r"audits\.hatecheck\.limits\[0\]\.metric: 'mae_maximum' is no metric"
+    ):
+        parse_plan("hate-speech", document, where="plan.yaml")
+
+
+@pytest.mark.parametrize(
+    ("plan", "metric", "words"),
+    [
+        ("adult-hours", "accuracy", "'accuracy' is no metric of this label"),
+        ("adult", "r2", "'r2' is no metric of this label"),
+        ("mnist", "auc", "'auc' is of two classes, the label has 10"),
+    ],
+)
+def test_a_search_aims_at_what_validation_measures(plan: str, metric: str, words: str) -> None:
+    document = read_document(DATA / plan / "plan.yaml")
+    search = {"training.batch": {"values": [32, 64]}}
+    document["recipe"]["tuning"] = {"trials": 2, "search": search, "metric": metric}
+    with pytest.raises(PlanError, match=words):
+        parse_plan(plan, document, where="plan.yaml")

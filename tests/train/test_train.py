@@ -169,6 +169,15 @@ def test_checkpoints_of_another_recipe_are_not_gone_on_from(sample: Sample, tmp_
     assert run(sample, tmp_path, plan=other).resumed_from is None
 
 
+def test_checkpoints_of_another_recipe_do_not_push_out_this_ones(sample: Sample, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(sample, tmp_path, callbacks=[kill_after(3)])
+    other = recipe(sample.plan, "training", batch=128)
+    with pytest.raises(Killed):
+        run(sample, tmp_path, plan=other, callbacks=[kill_after(2)])
+    assert run(sample, tmp_path, plan=other).resumed_from == 2
+
+
 def test_a_loss_that_is_not_finite_stops_training(sample: Sample, tmp_path: Path) -> None:
     training = sample.plan.recipe.training
     wild = training.optimizer.model_copy(update={"rate": 1e30})
