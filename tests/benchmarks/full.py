@@ -23,10 +23,10 @@ from pathlib import Path
 
 import torch
 from scipy.stats import t as student
-from tests.benchmarks.baselines import BASELINES
 
 from tasks.evidence.dossier import body_of, read_chain
 from tasks.plan import load_plan
+from tests.benchmarks.baselines import BASELINES
 
 PROJECT = Path(__file__).parents[2]
 PAGE = PROJECT / "docs" / "results.md"
