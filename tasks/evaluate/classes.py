@@ -23,6 +23,8 @@ SCHEMA: Mapping[str, pl.DataType] = MappingProxyType(
 )
 FLOAT = "score"
 """The column that is spelled as the shortest decimal of a 32-bit float."""
+ADDS_EXACTLY = True
+"""Cubes of parts of the rows add up to the same bytes: they are counts."""
 
 
 def classes_of(judgement: Judgement) -> Classes:

@@ -48,14 +48,25 @@ def evaluate(
         EvidenceError: where predictions and rows do not agree.
         Refusal: for rows of one class.
     """
-    told, counts = (folder / file_of(file, on) for file in (PREDICTIONS, CUBE))
-    typed = check_predictions(predictions, judgement, told.name)
+    typed = check_predictions(predictions, judgement, file_of(PREDICTIONS, on))
     cube = count_predictions(typed, described, judgement, score_edges)
-    performance = estimate(typed, described["label"], judgement)
-    write_predictions(typed, judgement, told)
+    return file_counted(typed, cube, described["label"], judgement, folder, on)
+
+
+def file_counted(
+    predictions: pl.DataFrame, cube: Counts, label: pl.Series, judgement: Judgement, folder: Path, on: str
+) -> Evaluated:
+    """File checked predictions of a set of rows with their cube, and estimate the performance.
+
+    Raises:
+        Refusal: for rows of one class.
+    """
+    told, counts = (folder / file_of(file, on) for file in (PREDICTIONS, CUBE))
+    performance = estimate(predictions, label, judgement)
+    write_predictions(predictions, judgement, told)
     write_atomically(counts, cube.to_json())
     return Evaluated(
-        rows=len(typed),
+        rows=len(predictions),
         predictions=FileRef.of(told, folder),
         cube=FileRef.of(counts, folder),
         performance=performance,

@@ -24,12 +24,15 @@ class Kind(Protocol):
     Attributes:
         SCHEMA: columns and types of predictions.csv.
         FLOAT: the column that is spelled as the shortest decimal of a 32-bit float.
+        ADDS_EXACTLY: whether cubes of parts of the rows add up to the bytes of the whole's.
     """
 
     @property
     def SCHEMA(self) -> Mapping[str, pl.DataType]: ...  # noqa: N802, D102 - a module's constant
     @property
     def FLOAT(self) -> str: ...  # noqa: N802, D102 - a module's constant
+    @property
+    def ADDS_EXACTLY(self) -> bool: ...  # noqa: N802, D102 - a module's constant
 
     def problems(self, predictions: pl.DataFrame) -> Iterator[str]:
         """What is wrong with predictions of the right types."""

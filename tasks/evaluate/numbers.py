@@ -23,6 +23,8 @@ SCHEMA: Mapping[str, pl.DataType] = MappingProxyType(
     {"row_id": pl.UInt32(), "row_digest": pl.String(), "prediction": pl.Float32()}
 )
 FLOAT = "prediction"
+ADDS_EXACTLY = False
+"""Sums of numbers differ in their last bit with the order of the rows."""
 ALIKE = 1e-4
 """Share of the label's range within which two predictions are one: last bits differ between processors."""
 BANDS = 10

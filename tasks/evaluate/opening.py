@@ -7,8 +7,10 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.evaluate.evaluate import HUNDREDTHS, evaluate
-from tasks.evaluate.records import Opened
+from tasks.evaluate.evaluate import HUNDREDTHS, file_counted
+from tasks.evaluate.predictions import check_predictions
+from tasks.evaluate.records import PREDICTIONS, Opened, file_of
+from tasks.evaluate.together import Crew, count_together
 from tasks.ingest.described import describe
 from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
@@ -24,7 +26,7 @@ def edges_on(predictor: Predictor, on: str) -> Sequence[float]:
 
 
 def open_sets(
-    frames: Frames, predictions: Frames, judgement: Judgement, predictor: Predictor, folder: Path
+    frames: Frames, predictions: Frames, judgement: Judgement, predictor: Predictor, folder: Path, by: Crew
 ) -> Opened:
     """File what the frozen model said of every set of rows, with its counts.
 
@@ -34,14 +36,17 @@ def open_sets(
         judgement: of the plan.
         predictor: the frozen model.
         folder: the dossier's folder.
+        by: who counts.
 
     Raises:
         EvidenceError: where predictions and rows do not agree.
         Refusal: for rows of one class.
     """
-    found = {
-        on: evaluate(predictions[on], describe(frames[on], own), own, edges_on(predictor, on), folder, on)
-        for on, own in judgement.sets.items()
-    }
+    found = {}
+    for on, own in judgement.sets.items():
+        told = check_predictions(predictions[on], own, file_of(PREDICTIONS, on))
+        described = describe(frames[on], own)
+        cube = count_together(by, told, described, own, edges_on(predictor, on))
+        found[on] = file_counted(told, cube, described["label"], own, folder, on)
     test = found.pop(TEST)
     return Opened(**dict(test), audits=found)

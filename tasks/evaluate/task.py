@@ -22,14 +22,15 @@ def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Opened, 
     """
     # torch, scipy and polars: only a run that comes this far pays for their import.
     from tasks.evaluate.opening import open_sets  # noqa: PLC0415
-    from tasks.evaluate.predict import predict_part  # noqa: PLC0415
+    from tasks.evaluate.together import crew, predict_together  # noqa: PLC0415
     from tasks.ingest.parts import read_part  # noqa: PLC0415
     from tasks.model.predictor import Predictor  # noqa: PLC0415
 
-    judgement, predictor = plan.judgement, Predictor.load(folder / "model")
+    judgement, model = plan.judgement, folder / "model"
     frames = {on: read_part(dataset, on, own) for on, own in judgement.sets.items()}
-    begun = time.perf_counter()
-    predictions = {on: predict_part(predictor, frame, judgement, on) for on, frame in frames.items()}
-    seconds, rows = time.perf_counter() - begun, sum(map(len, frames.values()))
-    cost = {"microseconds per predicted row": 1e6 * seconds / rows}
-    return open_sets(frames, predictions, judgement, predictor, folder), cost
+    with crew(plan.recipe.training.workers, plan.operations.compute.threads) as by:
+        begun = time.perf_counter()
+        told = {on: predict_together(by, model, frame, judgement, on) for on, frame in frames.items()}
+        seconds, rows = time.perf_counter() - begun, sum(map(len, frames.values()))
+        cost = {"microseconds per predicted row": 1e6 * seconds / rows}
+        return open_sets(frames, told, judgement, Predictor.load(model), folder, by), cost

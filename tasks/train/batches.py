@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 
 from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
+from tasks.train.rows import Rows
+from tasks.train.streaming import copied
 
 PREPARED_BYTES = 2**30  # of samples that are kept as the front makes them
 AT_ONCE = 8192  # samples to which the front is applied at once
 GATHERED = 2**18  # numbers at once, a megabyte of float32: more would leave the caches before it is used
-
-
-class Rows(NamedTuple):
-    """Rows to learn from or to validate on.
-
-    Attributes:
-        inputs: encoded, n rows; or what the front made of them.
-        labels: int64 (n,), position of the class, or float32 (n,), a number.
-        weights: float32 (n,), mean 1.
-    """
-
-    inputs: Inputs | Steps
-    labels: torch.Tensor
-    weights: torch.Tensor
-
-    def to(self, device: torch.device) -> Rows:
-        """The same on another device."""
-        return Rows(self.inputs.to(device), self.labels.to(device), self.weights.to(device))
-
-    def tensors(self) -> Mapping[str, torch.Tensor]:
-        """Those of the inputs, by name."""
-        assert isinstance(self.inputs, Inputs)  # noqa: S101 - only the loop makes steps of them
-        return self.inputs.tensors
-
-    def at(self, which: torch.Tensor) -> Rows:
-        """Some of the rows, in the order of ``which`` (int64)."""
-        return Rows(
-            self.inputs.rows(which), self.labels.index_select(0, which), self.weights.index_select(0, which)
-        )
+STREAMED = 2**22  # the same where they are copied to a device, which takes long to begin
 
 
 class Batch(NamedTuple):
@@ -70,7 +44,7 @@ def outputs_of(network: Network, given: Inputs | Steps) -> torch.Tensor:
 def prepared(network: Network, rows: Rows) -> Rows:
     """The same rows with the front's work done, where it learns nothing and all of it fits into memory."""
     inputs = rows.inputs
-    if isinstance(inputs, Steps) or not _learns_nothing(network):
+    if isinstance(inputs, Steps) or not _learns_nothing(network) or rows.labels.device != _device(network):
         return rows
     if 4 * len(rows.labels) * math.prod(network.front.shape) > PREPARED_BYTES:
         return rows
@@ -83,7 +57,8 @@ def prepared(network: Network, rows: Rows) -> Rows:
 def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Iterator[Batch]:
     """Yield the rows in ``order``, ``size`` at a time; the last batch may be smaller.
 
-    A front that learns nothing is applied to all that was gathered, once instead of batch by batch.
+    A front that learns nothing is applied to all that was gathered, once instead of batch by batch. Rows
+    that are not on the network's device are copied there, some batches ahead.
 
     Args:
         network: whose front may do its work here.
@@ -91,14 +66,21 @@ def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Ite
         order: positions, int64, on the device of the rows.
         size: rows of a batch.
     """
-    fixed = _learns_nothing(network)
-    for drawn in torch.split(order, size * max(1, GATHERED // (size * math.prod(network.front.shape)))):
-        inputs, labels, weights = rows.at(drawn)
+    fixed, device = _learns_nothing(network), _device(network)
+    elsewhere = order.device != device
+    numbers = STREAMED if elsewhere else GATHERED
+    at_once = size * max(1, numbers // (size * math.prod(network.front.shape)))
+    gathered = (rows.at(drawn) for drawn in torch.split(order, at_once))
+    for inputs, labels, weights in copied(gathered, device) if elsewhere else gathered:
         given = network.front(inputs) if fixed and isinstance(inputs, Inputs) else inputs
-        for first in range(0, len(drawn), size):
+        for first in range(0, len(labels), size):
             part = slice(first, first + size)
             yield Batch(given.rows(part), labels[part], weights[part])
 
 
 def _learns_nothing(network: Network) -> bool:
     return next(network.front.parameters(), None) is None
+
+
+def _device(network: Network) -> torch.device:
+    return next(network.parameters()).device

@@ -16,12 +16,13 @@ from tasks.model.network import Network
 from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 from tasks.train import loop
-from tasks.train.batches import Rows
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.initial import initialise
 from tasks.train.objective import Objective
 from tasks.train.optimizers import optimizer_of
 from tasks.train.pretrained import Thaw, load_pretrained, read_pretrained
+from tasks.train.rows import Rows
+from tasks.train.streaming import placed
 from tasks.train.team import ALONE, Team
 
 HOW_IT_LEARNS = {"initial", "files", "head_epochs", "frozen_layers"}
@@ -79,7 +80,7 @@ def fit(
         settle(state)
     told: list[loop.Callback] = [*callbacks, saved] if team.rank == 0 else []
     with memory_named(plan, device):
-        fit_rows, validation = (side.to(device) for side in rows)
+        fit_rows, validation = (placed(side, device) for side in rows)
         settings = recipe.training
         every: list[loop.Callback] = [*first, *told]
         loop.run(state, fit_rows, validation, objective, settings, recipe.seed, every, team)

@@ -16,10 +16,11 @@ from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 from tasks.model.rule import Rule
 from tasks.plan.training import GradientDescent, Training
-from tasks.train.batches import Rows, batches, outputs_of, prepared
+from tasks.train.batches import batches, outputs_of, prepared
 from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
+from tasks.train.rows import Rows
 from tasks.train.team import ALONE, Team
 
 
@@ -108,9 +109,10 @@ def _train_epoch(
     state: State, fit: Rows, objective: Objective, training: Training, epoch: int, team: Team
 ) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""
-    network, optimizer, device = state.network.train(), state.optimizer, fit.labels.device
+    network, optimizer = state.network.train(), state.optimizer
+    device = next(network.parameters()).device
     n = len(fit.labels)
-    order = torch.randperm(n).to(device)
+    order = torch.randperm(n).to(fit.labels.device)
     count = math.ceil(n / training.batch)
     together = count if isinstance(training.optimizer, GradientDescent) else training.accumulate
     steps = math.ceil(count / together)
@@ -138,7 +140,7 @@ def _train_epoch(
             nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()
     # Looked at once an epoch: on a GPU each look would wait for the device.
-    losses = team.total(torch.stack(sums))
+    losses = team.total(torch.stack(sums)).cpu()
     if not bool(losses.isfinite().all()):
         first = int((~losses.isfinite()).nonzero()[0])
         where = f"epoch {epoch}, batch {first + 1} of {count}"
@@ -183,8 +185,9 @@ def _not_finite(training: Training, where: str, found: str) -> str:
 
 @torch.inference_mode()
 def score(network: Network, rows: Rows, rule: Rule) -> torch.Tensor:
-    """Scores (n, classes) or (n, 1), computed some rows at a time."""
+    """Scores (n, classes) or (n, 1), computed some rows at a time; they are where the rows are."""
     network.eval()
+    here, there = rows.labels.device, next(network.parameters()).device
     size = network.rows_at_once
-    slices = [slice(s, s + size) for s in range(0, len(rows.labels), size)]
-    return torch.cat([rule.scores(outputs_of(network, rows.inputs.rows(part))) for part in slices])
+    given = (rows.inputs.rows(slice(s, s + size)).to(there) for s in range(0, len(rows.labels), size))
+    return torch.cat([rule.scores(outputs_of(network, some)).to(here) for some in given])

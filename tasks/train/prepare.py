@@ -18,8 +18,8 @@ from tasks.model.inputs import Features, Inputs
 from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Label, Number
 from tasks.plan.plan import Plan
-from tasks.train.batches import Rows
 from tasks.train.features import fit_features
+from tasks.train.rows import Rows
 
 POWERS: Mapping[str, float] = MappingProxyType({"none": 0.0, "root": 0.5, "balanced": 1.0})
 """Of the factors that balance the classes, by the plan's `class_weights`."""

@@ -41,8 +41,8 @@ def train(
 ) -> tuple[Trained, dict[str, float]]:
     """Train and freeze the plan's model; returns its record, and what it cost (no evidence)."""
     # torch takes three seconds to import: only a run that trains pays for it.
+    from tasks.model.device import choose_device  # noqa: PLC0415
     from tasks.train.cost import measured  # noqa: PLC0415
-    from tasks.train.device import choose_device  # noqa: PLC0415
     from tasks.train.part import train_part  # noqa: PLC0415
     from tasks.train.progress import progress_bar  # noqa: PLC0415
 

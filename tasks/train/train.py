@@ -13,12 +13,12 @@ import torch
 
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
+from tasks.model.device import choose_device, deterministic
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
 from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
-from tasks.train.device import choose_device, deterministic
 from tasks.train.fitting import begin, fit, settings_of
 from tasks.train.objective import Objective, objective_of
 from tasks.train.prepare import Prepared, prepare

@@ -21,16 +21,16 @@ import torch
 from torch import distributed
 
 from tasks.errors import AssayError, Refusal
+from tasks.model.device import choose_device, deterministic
 from tasks.model.features import features_from_json
 from tasks.model.inputs import Inputs
 from tasks.plan.plan import Plan
 from tasks.train import loop
-from tasks.train.batches import Rows
 from tasks.train.checkpoint import Checkpoints
-from tasks.train.device import choose_device, deterministic
 from tasks.train.fitting import begin, fit
 from tasks.train.objective import objective_of
 from tasks.train.prepare import Prepared
+from tasks.train.rows import Rows
 from tasks.train.team import Together
 
 LOOKED_EVERY = 0.2  # seconds between two looks at the checkpoints

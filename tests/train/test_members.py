@@ -18,13 +18,13 @@ from torch import nn
 
 from tasks.errors import AssayError
 from tasks.ingest.described import describe
+from tasks.model.device import deterministic
 from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
 from tasks.plan.load import load_plan
 from tasks.plan.plan import Plan
 from tasks.plan.training import SGD, Adam, GradientDescent, Plateau
 from tasks.train import loop
-from tasks.train.device import deterministic
 from tasks.train.fitting import begin, has_bfloat16, memory_named, require_able
 from tasks.train.initial import initialise
 from tasks.train.objective import ClassObjective, objective_of
