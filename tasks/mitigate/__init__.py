@@ -1,1 +1,1 @@
-"""Before training: weights that change what is learned. Raking is no mitigation and lives in represent."""
+"""Steps against bias, before, during and after training. Raking is none and lives in represent."""

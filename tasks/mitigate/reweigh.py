@@ -9,27 +9,21 @@ import numpy.typing as npt
 import polars as pl
 
 from tasks.plan.base import crossing
-from tasks.plan.recipe import Reweighing
+from tasks.plan.mitigation import Reweighing
 
 
-def mitigate(
-    described: pl.DataFrame, weights: npt.NDArray[np.float64], steps: Sequence[Reweighing]
+def reweighed(
+    described: pl.DataFrame, weights: npt.NDArray[np.float64], step: Reweighing
 ) -> npt.NDArray[np.float64]:
-    """Apply the recipe's steps in order, each to the weights that the one before left.
+    """Weights (n,), positive, with as much of the factors as the step's strength says.
 
     Args:
         described: one row per sample, a column per protected attribute and ``label``; n rows.
-        weights: weights to start from (raked, or all 1), positive, shape (n,).
-        steps: ``recipe.mitigation``.
-
-    Returns:
-        Weights, shape (n,), mean 1.
+        weights: to start from (raked, or all 1), positive, shape (n,).
+        step: of the recipe.
     """
-    for step in steps:
-        factor = reweigh(described, weights, crossing(step.attribute))
-        weights = weights * ((1 - step.strength) + step.strength * factor)
-    normalised: npt.NDArray[np.float64] = weights / weights.mean()
-    return normalised
+    factor = reweigh(described, weights, crossing(step.attribute))
+    return weights * ((1 - step.strength) + step.strength * factor)
 
 
 def reweigh(

@@ -58,7 +58,7 @@ def recipe_problems(kind: str, recipe: Recipe) -> Iterator[str]:
 
 
 def label_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
-    """Loss, metrics and mitigation that do not fit what is predicted."""
+    """Loss and metrics that do not fit what is predicted."""
     label, loss = judgement.data.label, recipe.training.loss
     numeric = isinstance(label, Number)
     if numeric != isinstance(loss, MeanSquaredError):
@@ -68,8 +68,6 @@ def label_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
         yield f"recipe.training.loss.kind: {loss.kind!r} is for two classes, found {len(label.values)}"
     yield from _metric_problems(judgement, numeric=numeric)
     yield from _search_problems(label, recipe)
-    if numeric and recipe.mitigation:
-        yield "recipe.mitigation: reweighing makes group and class independent; the label is a number"
     if numeric and judgement.test_set.stratified:
         yield "judgement.test_set.stratified: the label is a number, and has no classes to share out"
     if numeric and judgement.unit is not None:

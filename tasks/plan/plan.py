@@ -14,6 +14,7 @@ from tasks.plan.base import Member
 from tasks.plan.features import TabularFeatures
 from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
+from tasks.plan.mitigating import mitigation_problems
 from tasks.plan.names import absent_attributes, absent_columns, column_problems, limit_problems
 from tasks.plan.operations import Operations
 from tasks.plan.recipe import Recipe
@@ -116,16 +117,18 @@ class Plan(Member):
 
     def _unknown_attributes(self) -> list[str]:
         judgement = self.judgement
-        wanted = {
-            f"recipe.mitigation[{i}].attribute": m.attribute for i, m in enumerate(self.recipe.mitigation)
-        }
+        wanted: dict[str, str] = {}
         if judgement.population is not None:
             compared = judgement.population.attributes
             wanted |= {f"judgement.population.attributes[{i}]": a for i, a in enumerate(compared)}
             if judgement.population.raking is not None:
                 margins = judgement.population.raking.margins
                 wanted |= {f"judgement.population.raking.margins[{i}]": a for i, a in enumerate(margins)}
-        return [*limit_problems(judgement), *absent_attributes(judgement, wanted)]
+        return [
+            *limit_problems(judgement),
+            *absent_attributes(judgement, wanted),
+            *mitigation_problems(judgement, self.recipe, self._excluded),
+        ]
 
     def _parts(self) -> list[str]:
         parts = {source.part for source in self.judgement.data.sources}

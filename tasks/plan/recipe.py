@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from tasks.plan.base import Member
 from tasks.plan.features import Features
+from tasks.plan.mitigation import Step
 from tasks.plan.model import Model
 from tasks.plan.training import Training
 from tasks.plan.tuning import Tuning
@@ -21,23 +22,15 @@ class Split(Member):
     )
 
 
-class Reweighing(Member):
-    """Kamiran and Calders' reweighing of group x label, before training."""
-
-    kind: Literal["reweighing"]
-    attribute: str = Field(description="a protected attribute, or a crossing: sex x race")
-    strength: Annotated[float, Field(ge=0, le=1)] = Field(
-        1.0, description="0 leaves the weights at 1, 1 makes group and label independent"
-    )
-
-
 class Recipe(Member):
     """How the model is made."""
 
     seed: int = 0
     split: Split = Split()
     features: Features = Field(description="how samples become tensors; its kind is the data's")
-    mitigation: list[Reweighing] = Field(default_factory=list)
+    mitigation: list[Step] = Field(
+        default_factory=list, description="steps against bias, in the order in which they are made"
+    )
     model: Model
     training: Training = Training()
     tuning: Tuning | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 
@@ -17,20 +16,6 @@ PREPARED_BYTES = 2**30  # of samples that are kept as the front makes them
 AT_ONCE = 8192  # samples to which the front is applied at once
 GATHERED = 2**18  # numbers at once, a megabyte of float32: more would leave the caches before it is used
 STREAMED = 2**22  # the same where they are copied to a device, which takes long to begin
-
-
-class Batch(NamedTuple):
-    """Rows of one step, or of a part of it.
-
-    Attributes:
-        given: for the network, or for its body alone where the front has done its work.
-        labels: of ``Rows``.
-        weights: of ``Rows``.
-    """
-
-    given: Inputs | Steps
-    labels: torch.Tensor
-    weights: torch.Tensor
 
 
 def outputs_of(network: Network, given: Inputs | Steps) -> torch.Tensor:
@@ -54,7 +39,7 @@ def prepared(network: Network, rows: Rows) -> Rows:
     return rows._replace(inputs=Steps(values, torch.cat(real) if real else None))
 
 
-def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Iterator[Batch]:
+def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Iterator[Rows]:
     """Yield the rows in ``order``, ``size`` at a time; the last batch may be smaller.
 
     A front that learns nothing is applied to all that was gathered, once instead of batch by batch. Rows
@@ -71,11 +56,12 @@ def batches(network: Network, rows: Rows, order: torch.Tensor, size: int) -> Ite
     numbers = STREAMED if elsewhere else GATHERED
     at_once = size * max(1, numbers // (size * math.prod(network.front.shape)))
     gathered = (rows.at(drawn) for drawn in torch.split(order, at_once))
-    for inputs, labels, weights in copied(gathered, device) if elsewhere else gathered:
-        given = network.front(inputs) if fixed and isinstance(inputs, Inputs) else inputs
-        for first in range(0, len(labels), size):
-            part = slice(first, first + size)
-            yield Batch(given.rows(part), labels[part], weights[part])
+    for part in copied(gathered, device) if elsewhere else gathered:
+        ready = part
+        if fixed and isinstance(part.inputs, Inputs):
+            ready = part._replace(inputs=network.front(part.inputs))
+        for first in range(0, len(ready.labels), size):
+            yield ready.between(first, first + size)
 
 
 def _learns_nothing(network: Network) -> bool:

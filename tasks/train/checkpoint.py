@@ -99,6 +99,8 @@ def _summary(state: State, key: str) -> str:
 def _tensors(state: State) -> dict[str, torch.Tensor]:
     """Every tensor of the state under one name each."""
     tensors = {f"network/{name}": value for name, value in state.network.state_dict().items()}
+    if state.pressure is not None:
+        tensors |= {f"pressure/{name}": value for name, value in state.pressure.state_dict().items()}
     tensors |= {f"best/{name}": value for name, value in state.best.items()}
     for position, moments in state.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{position}/{name}": value for name, value in moments.items()}
@@ -110,6 +112,8 @@ def _restore(state: State, tensors: dict[str, torch.Tensor], summary: dict[str, 
         return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
     state.network.load_state_dict(under("network/"))
+    if state.pressure is not None:
+        state.pressure.load_state_dict(under("pressure/"))
     state.best = under("best/")
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in under("optimizer/").items():

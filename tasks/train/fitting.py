@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from tasks.errors import AssayError
+from tasks.mitigate.pressure import pressure_of
 from tasks.model.inputs import Features
 from tasks.model.network import Network
 from tasks.plan.model import Pretrained
@@ -34,8 +35,17 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     return plan.recipe.model.model_dump(mode="json", exclude=HOW_IT_LEARNS)
 
 
-def begin(features: Features, objective: Objective, plan: Plan, device: torch.device) -> loop.State:
-    """A fresh network on the device, with its optimiser.
+def begin(
+    features: Features, objective: Objective, plan: Plan, device: torch.device, groups: int = 0
+) -> loop.State:
+    """A fresh network on the device, with its optimiser and the pressure of a step during training.
+
+    Args:
+        features: fitted.
+        objective: of the plan.
+        plan: its recipe.
+        device: to train on.
+        groups: that the step tells apart.
 
     Raises:
         AssayError: the device or this machine can't do what the recipe asks for.
@@ -52,7 +62,11 @@ def begin(features: Features, objective: Objective, plan: Plan, device: torch.de
         torch.use_deterministic_algorithms(mode=True)  # tells the compiler too
         network.front.compile()
         network.body.compile()
-    return loop.State(network, optimizer_of(network.parameters(), recipe.training.optimizer, device))
+    pressure = pressure_of(recipe.mitigation, objective.rule, groups)
+    learning = [*network.parameters()]
+    if pressure is not None:
+        learning += pressure.to(device).parameters()
+    return loop.State(network, optimizer_of(learning, recipe.training.optimizer, device), pressure)
 
 
 def fit(

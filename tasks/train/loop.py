@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from tasks.errors import Refusal
+from tasks.mitigate.pressure import Pressure
 from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 from tasks.model.rule import Rule
@@ -30,8 +31,10 @@ class State:
 
     Attributes:
         network: in training.
-        optimizer: of the network's parameters.
-        best: the weights with the lowest validation loss so far, by name.
+        optimizer: of the network's parameters, and of the pressure's.
+        pressure: of the recipe's step during training, if it has one.
+        best: the weights with the lowest validation loss so far, by name; under a pressure, of the epochs
+            with the least excess.
         history: one entry an epoch.
         best_epoch: the epoch of ``best``, 0 before the first.
         batch_losses: mean loss of each batch of the last epoch; not in a checkpoint.
@@ -39,10 +42,15 @@ class State:
 
     network: Network
     optimizer: torch.optim.Optimizer
+    pressure: Pressure | None = None
     best: dict[str, torch.Tensor] = field(default_factory=dict)
     history: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
     batch_losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that the optimiser changes."""
+        return [*self.network.parameters(), *(self.pressure.parameters() if self.pressure else ())]
 
     def stale_epochs(self) -> int:
         """Epochs since the best one."""
@@ -89,16 +97,32 @@ def run(
         loss, metric = objective.measure(scores, validation.labels, validation.weights)
         if not math.isfinite(loss):
             raise Refusal(_not_finite(training, f"epoch {epoch}", f"{loss:g} on validation rows"))
-        if loss < min((past.validation_loss for past in state.history), default=math.inf):
+        excess = _settled(state, scores, validation, team)
+        before = ((past.excess, past.validation_loss) for past in state.history)
+        if (excess, loss) < min(before, default=(math.inf, math.inf)):
             state.best = {name: value.clone() for name, value in state.network.state_dict().items()}
             state.best_epoch = epoch
         state.history.append(
             Epoch(
-                epoch=epoch, train_loss=train_loss, validation_loss=loss, validation_metric=metric, rate=rate
+                epoch=epoch,
+                train_loss=train_loss,
+                validation_loss=loss,
+                validation_metric=metric,
+                rate=rate,
+                excess=excess,
             )
         )
         for callback in callbacks:
             callback(state)
+
+
+def _settled(state: State, scores: torch.Tensor, validation: Rows, team: Team) -> float:
+    """Let the pressure settle after an epoch; how far validation rows are beyond what it asks for."""
+    if state.pressure is None:
+        return 0.0
+    assert validation.groups is not None  # noqa: S101 - `prepare` gives them to whoever has a pressure
+    state.pressure.settle(team.total)
+    return state.pressure.excess(scores, validation.labels, validation.groups, validation.weights)
 
 
 def _stale(state: State, training: Training) -> bool:
@@ -131,11 +155,13 @@ def _train_epoch(
         if rows < whole:  # the last step of the epoch
             share = torch.full((), 1 / rows, device=device)
         for j, batch in enumerate(islice(drawn, together), start=i * together):
-            outputs = _outputs(network, batch.given, training)
+            outputs = _outputs(network, batch.inputs, training)
             total = objective.losses(outputs, batch.labels) @ batch.weights
+            if state.pressure is not None:
+                total = total + state.pressure(outputs, batch.labels, batch.groups, batch.weights)
             total.backward(share)  # type: ignore[no-untyped-call]
             sums[j] = total.detach()
-        team.add_up(network.parameters())
+        team.add_up(state.parameters())
         if training.clip_norm is not None:
             nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
         optimizer.step()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -13,10 +13,13 @@ import torch
 
 from tasks.errors import Refusal
 from tasks.ingest.division import validation_rows
-from tasks.mitigate.reweigh import mitigate
+from tasks.mitigate.before import before_training, changes_rows
+from tasks.mitigate.reweigh import reweighed
+from tasks.mitigate.sample import Sample
 from tasks.model.inputs import Features, Inputs
 from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Label, Number
+from tasks.plan.mitigation import Reweighing, attribute_of
 from tasks.plan.plan import Plan
 from tasks.train.features import fit_features
 from tasks.train.rows import Rows
@@ -36,12 +39,16 @@ class Prepared(NamedTuple):
         fit: rows to learn from.
         validation: rows that choose the epoch.
         set_aside: validation rows left out, because they hold a category that no fit row does.
+        made: fit rows that a step against bias made.
+        groups: levels that a step during training tells apart; none without one.
     """
 
     features: Features
     fit: Rows
     validation: Rows
     set_aside: int
+    made: int = 0
+    groups: tuple[str, ...] = ()
 
 
 def prepare(
@@ -59,50 +66,97 @@ def prepare(
         Refusal: a side of the division has no rows, or the fit rows lack a class.
     """
     held = held_out(frame, plan)
+    _require_rows(held, plan)
     # Millions of rows are not copied with columns that no feature takes.
     frame = frame.drop("row_digest", "row_id", strict=False)
-    features = fit_features(frame, pl.Series(~held), plan)
+    weights = np.ones(frame.height) if row_weights is None else row_weights
+    source = Sample(frame, described, weights, np.zeros(frame.height, bool))
+    weighed = [step for step in plan.recipe.mitigation if isinstance(step, Reweighing)]
+    learned, kept, weighing = source, ~held, weighed
+    if changes_rows(plan.recipe.mitigation):  # which copies them, and weighs them in its turn
+        grown = source.at((~held).nonzero()[0])
+        learned = before_training(grown, plan.recipe.mitigation, plan.judgement, plan.recipe.seed)
+        kept, weighing = np.ones(len(learned.made), bool), []
+    features = fit_features(learned.frame, pl.Series(kept), plan)
     strange = np.zeros(frame.height, bool)
     strange[held] = features.unknown_rows(frame.filter(held))
-    weights = np.ones(frame.height) if row_weights is None else row_weights
+    if not (held & ~strange).any():
+        raise Refusal(_no_rows("validation", frame.height, plan))
+    levels = _levels(learned, kept, plan)
+    fit = _rows(features, learned, kept, plan, _weights(learned, kept, weighing), levels)
+    known = held & ~strange
+    rows = fit, _rows(features, source, known, plan, _weights(source, known, weighed), levels)
     label = plan.judgement.data.label
-
-    def side(kept: npt.NDArray[np.bool_]) -> Rows:
-        weighed = _mitigated(described, kept, weights, plan)  # first: its way takes memory, as the inputs do
-        return Rows(
-            inputs=_encoded(features, frame, kept),
-            labels=_labels(described["label"].filter(kept), label),
-            weights=weighed,
-        )
-
-    fit, validation = ~held, held & ~strange
-    for name, kept in (("fit", fit), ("validation", validation)):
-        if not kept.any():
-            raise Refusal(
-                f"training part: no {name} rows among {frame.height} "
-                f"(recipe.split.validation is {plan.recipe.split.validation:g}); more rows are needed"
-            )
-    rows = side(fit), side(validation)
     if isinstance(label, Classes):
         _require_every_class(rows[0].labels, label)
         power = POWERS[getattr(plan.recipe.training.loss, "class_weights", "none")]
         if power:
             factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
-    return Prepared(features, *rows, int(strange.sum()))
+    return Prepared(features, *rows, int(strange.sum()), int(learned.made.sum()), levels)
 
 
-def _mitigated(
-    described: pl.DataFrame,
+def _rows(
+    features: Features,
+    sample: Sample,
     kept: npt.NDArray[np.bool_],
-    weights: npt.NDArray[np.float64],
     plan: Plan,
-) -> torch.Tensor:
-    """Weights float32 (kept,); only what mitigation sees is copied, as codes: it may be millions of rows."""
-    steps = plan.recipe.mitigation
-    seen = sorted({"label", *(name for step in steps for name in crossing(step.attribute))})
-    table = described.select(pl.col(seen).filter(pl.Series(kept))).cast({pl.String: pl.Categorical})
-    return torch.from_numpy(mitigate(table, weights[kept], steps).astype(np.float32))
+    weights: torch.Tensor,
+    levels: Sequence[str],
+) -> Rows:
+    return Rows(
+        inputs=_encoded(features, sample.frame, kept),
+        labels=_labels(sample.described["label"].filter(kept), plan.judgement.data.label),
+        weights=weights,
+        groups=_groups(sample, kept, levels, plan) if levels else None,
+    )
+
+
+def _require_rows(held: npt.NDArray[np.bool_], plan: Plan) -> None:
+    for name, kept in (("fit", ~held), ("validation", held)):
+        if not kept.any():
+            raise Refusal(_no_rows(name, len(held), plan))
+
+
+def _no_rows(name: str, among: int, plan: Plan) -> str:
+    share = plan.recipe.split.validation
+    return (
+        f"training part: no {name} rows among {among} (recipe.split.validation is {share:g}); "
+        "more rows are needed"
+    )
+
+
+def _weights(sample: Sample, kept: npt.NDArray[np.bool_], steps: Sequence[Reweighing]) -> torch.Tensor:
+    """Weights float32 (kept,), mean 1; of millions of rows only what a step sees is copied, as codes."""
+    seen = sorted({"label", *(part for step in steps for part in crossing(step.attribute))})
+    table = sample.described.select(pl.col(seen).filter(pl.Series(kept))).cast({pl.String: pl.Categorical})
+    weights = sample.weights[kept]
+    for step in steps:
+        weights = reweighed(table, weights, step)
+    return torch.from_numpy((weights / weights.mean()).astype(np.float32))
+
+
+def _levels(sample: Sample, kept: npt.NDArray[np.bool_], plan: Plan) -> tuple[str, ...]:
+    """Levels, among the rows to learn from, of the attribute that a step during training names."""
+    step = next((step for step in plan.recipe.mitigation if step.stage == "training"), None)
+    if step is None:
+        return ()
+    found = _crossed(sample.described, attribute_of(step)).filter(pl.Series(kept))
+    return tuple(found.unique().sort().to_list())
+
+
+def _groups(sample: Sample, kept: npt.NDArray[np.bool_], levels: Sequence[str], plan: Plan) -> torch.Tensor:
+    """Position of each row's level, int64 (kept,), -1 for one that is not among them."""
+    step = next(step for step in plan.recipe.mitigation if step.stage == "training")
+    position = {level: i for i, level in enumerate(levels)}
+    own = _crossed(sample.described, attribute_of(step)).filter(pl.Series(kept))
+    codes = own.replace_strict(position, default=-1, return_dtype=pl.Int64)
+    return torch.from_numpy(codes.to_numpy().copy())
+
+
+def _crossed(described: pl.DataFrame, attribute: str) -> pl.Series:
+    parts = [pl.col(part) for part in crossing(attribute)]
+    return described.select(pl.concat_str(parts, separator=" x ").alias("level")).to_series()
 
 
 def _encoded(features: Features, frame: pl.DataFrame, kept: npt.NDArray[np.bool_]) -> Inputs:

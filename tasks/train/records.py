@@ -10,13 +10,18 @@ from tasks.evidence.records import FileRef, Record
 
 
 class Epoch(Record):
-    """One pass over the training rows; losses as the objective has them; the metric is accuracy, or R2."""
+    """One pass over the training rows; losses as the objective has them; the metric is accuracy, or R2.
+
+    Attributes:
+        excess: how far validation rows are beyond what a step against bias during training asks for.
+    """
 
     epoch: int
     train_loss: float
     validation_loss: float
     validation_metric: float
     rate: float
+    excess: float = 0.0
 
 
 class Trained(Record):
@@ -37,6 +42,7 @@ class Trained(Record):
         torch: version.
         score_edges: rising inner edges of the score bins, quantiles of the validation scores.
         fit_rows: rows learned from.
+        made_rows: how many of these a step against bias made: copies, altered or generated rows.
         validation_rows: rows that chose the epoch.
         set_aside_rows: validation rows left out, for a category that no fit row has.
         resumed_from: epoch of the checkpoint that this run went on from, None for a clean start.
@@ -57,6 +63,7 @@ class Trained(Record):
     torch: str
     score_edges: tuple[float, ...] = ()
     fit_rows: int
+    made_rows: int = 0
     validation_rows: int
     set_aside_rows: int = 0
     resumed_from: int | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,15 +17,17 @@ class Rows(NamedTuple):
         inputs: encoded, n rows; or what the front made of them.
         labels: int64 (n,), position of the class, or float32 (n,), a number.
         weights: float32 (n,), mean 1.
+        groups: int64 (n,), position of the level, for a step during training; -1 for one that no fit row has.
     """
 
     inputs: Inputs | Steps
     labels: torch.Tensor
     weights: torch.Tensor
+    groups: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> Rows:
         """The same on another device."""
-        return Rows(self.inputs.to(device), self.labels.to(device), self.weights.to(device))
+        return self._each(self.inputs.to(device), lambda tensor: tensor.to(device))
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Those of the inputs, by name."""
@@ -34,6 +36,23 @@ class Rows(NamedTuple):
 
     def at(self, which: torch.Tensor) -> Rows:
         """Some of the rows, in the order of ``which`` (int64)."""
-        return Rows(
-            self.inputs.rows(which), self.labels.index_select(0, which), self.weights.index_select(0, which)
-        )
+        return self._each(self.inputs.rows(which), lambda tensor: tensor.index_select(0, which))
+
+    def between(self, first: int, last: int) -> Rows:
+        """The rows from ``first`` to before ``last``."""
+        part = slice(first, last)
+        return self._each(self.inputs.rows(part), lambda tensor: tensor[part])
+
+    def changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+        """The rows with every tensor changed."""
+        inputs = Inputs({name: change(tensor) for name, tensor in self.tensors().items()})
+        return self._each(inputs, change)
+
+    def beside_inputs(self) -> dict[str, torch.Tensor]:
+        """Labels, weights and groups, where there are any, by name."""
+        named = {"labels": self.labels, "weights": self.weights}
+        return named if self.groups is None else {**named, "groups": self.groups}
+
+    def _each(self, inputs: Inputs | Steps, change: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
+        groups = None if self.groups is None else change(self.groups)
+        return Rows(inputs, change(self.labels), change(self.weights), groups)

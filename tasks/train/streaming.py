@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
 
-from tasks.model.inputs import Inputs
 from tasks.train.rows import Rows
 
 SHARE = 0.5
@@ -17,7 +16,7 @@ SHARE = 0.5
 
 def placed(rows: Rows, device: torch.device) -> Rows:
     """The rows on the device where they fit, else where they are."""
-    size = sum(tensor.nbytes for tensor in (*rows.tensors().values(), rows.labels, rows.weights))
+    size = sum(tensor.nbytes for tensor in (*rows.tensors().values(), *rows.beside_inputs().values()))
     return rows.to(device) if size <= SHARE * free_memory(device) else rows
 
 
@@ -56,7 +55,7 @@ def _ahead(parts: Iterable[Rows], device: torch.device) -> Iterator[Rows]:
 
     def begin(part: Rows) -> _Copy:
         with torch.cuda.stream(aside):
-            return _Copy(_each(part, copy), aside.record_event())
+            return _Copy(part.changed(copy), aside.record_event())
 
     def ready(copy: _Copy) -> Rows:
         user.wait_event(copy.done)
@@ -68,8 +67,3 @@ def _ahead(parts: Iterable[Rows], device: torch.device) -> Iterator[Rows]:
         yield ready(coming)
         coming = after
     yield ready(coming)
-
-
-def _each(rows: Rows, change: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
-    inputs = Inputs({name: change(tensor) for name, tensor in rows.tensors().items()})
-    return Rows(inputs, change(rows.labels), change(rows.weights))

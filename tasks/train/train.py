@@ -79,6 +79,7 @@ def train(
         torch=torch.__version__,
         score_edges=rule.score_edges,
         fit_rows=len(prepared.fit.labels),
+        made_rows=prepared.made,
         validation_rows=len(prepared.validation.labels),
         set_aside_rows=prepared.set_aside,
         resumed_from=resumed_from,
@@ -95,7 +96,7 @@ def _fit(
     callbacks: Sequence[loop.Callback],
 ) -> tuple[Network, loop.State, int | None]:
     """Fit, from a checkpoint if there is one; gives the best network, on the CPU."""
-    state = begin(prepared.features, objective, plan, device)
+    state = begin(prepared.features, objective, plan, device, len(prepared.groups))
     if plan.recipe.training.workers > 1:
         resumed_from = fit_together(state, prepared, plan, saved, callbacks)
     else:
@@ -120,7 +121,7 @@ def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
     tensors = [
         tensor
         for rows in (prepared.fit, prepared.validation)
-        for tensor in (*rows.tensors().values(), rows.labels, rows.weights)
+        for tensor in (*rows.tensors().values(), *rows.beside_inputs().values())
     ]
     return digest_of(
         {

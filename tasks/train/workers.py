@@ -90,7 +90,7 @@ def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints)
     """What a worker reads: tensors, and everything else as JSON."""
     tensors: dict[str, torch.Tensor] = {}
     for side, rows in (("fit", prepared.fit), ("validation", prepared.validation)):
-        tensors |= {f"{side}/labels": rows.labels, f"{side}/weights": rows.weights}
+        tensors |= {f"{side}/{name}": value for name, value in rows.beside_inputs().items()}
         tensors |= {f"{side}/inputs/{name}": value for name, value in rows.tensors().items()}
     safetensors.torch.save_file(
         {name: value.contiguous() for name, value in tensors.items()}, folder / "rows.safetensors"
@@ -100,6 +100,7 @@ def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints)
         "features": prepared.features.to_json(),
         "checkpoints": str(saved.folder.resolve()),
         "key": saved.key,
+        "groups": len(prepared.groups),
     }
     (folder / "job.json").write_text(json.dumps(told))
 
@@ -119,7 +120,8 @@ def rows_of(tensors: dict[str, torch.Tensor], side: str) -> Rows:
     """One side of the division, as ``_write_job`` left it."""
     prefix = f"{side}/inputs/"
     inputs = {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
-    return Rows(Inputs(inputs), tensors[f"{side}/labels"], tensors[f"{side}/weights"])
+    groups = tensors.get(f"{side}/groups")
+    return Rows(Inputs(inputs), tensors[f"{side}/labels"], tensors[f"{side}/weights"], groups)
 
 
 def _end_with_parent() -> None:
@@ -152,7 +154,7 @@ def main(folder: Path) -> None:
     try:
         with deterministic(max(1, plan.operations.compute.threads // size)):
             objective = objective_of(plan, rows[0].labels)
-            state = begin(features_from_json(job["features"]), objective, plan, device)
+            state = begin(features_from_json(job["features"]), objective, plan, device, job["groups"])
             fit(state, rows, objective, plan, saved, [], Together(rank, size))
     except AssayError as error:
         (folder / ("refused" if isinstance(error, Refusal) else "failed")).write_text(str(error))

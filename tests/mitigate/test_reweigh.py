@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.mitigate.reweigh import mitigate, reweigh
-from tasks.plan.recipe import Reweighing
+from tasks.mitigate.reweigh import reweigh, reweighed
+from tasks.plan.mitigation import Reweighing
 
 
 def table(counts: dict[tuple[str, str], int]) -> pl.DataFrame:
@@ -26,7 +26,7 @@ def test_the_published_example() -> None:
 
 def test_full_strength_makes_group_and_label_independent() -> None:
     raked = np.where(APPLICANTS["sex"].to_numpy() == "F", 1.4, 0.8)
-    weights = mitigate(APPLICANTS, raked, [Reweighing(kind="reweighing", attribute="sex", strength=1)])
+    weights = reweighed(APPLICANTS, raked, Reweighing(kind="reweighing", attribute="sex", strength=1))
     shares = (
         APPLICANTS.with_columns(w=pl.Series(weights))
         .group_by("sex")
@@ -40,21 +40,20 @@ def test_full_strength_makes_group_and_label_independent() -> None:
     # The raked margins stay: 5 x 1.4 to 5 x 0.8.
     totals = dict(shares.select("sex", "total").iter_rows())
     assert totals["F"] / totals["M"] == pytest.approx(1.4 / 0.8)
-    assert weights.mean() == pytest.approx(1)
 
 
 def test_strength_lies_between_no_weights_and_all_of_them() -> None:
-    half = mitigate(APPLICANTS, np.ones(10), [Reweighing(kind="reweighing", attribute="sex", strength=0.5)])
+    half = reweighed(APPLICANTS, np.ones(10), Reweighing(kind="reweighing", attribute="sex", strength=0.5))
     expected = [(1 + WEIGHTS[cell]) / 2 for cell in APPLICANTS.rows()]
-    assert half == pytest.approx(np.array(expected) / np.mean(expected))
-    none = mitigate(APPLICANTS, np.ones(10), [Reweighing(kind="reweighing", attribute="sex", strength=0)])
+    assert half == pytest.approx(np.array(expected))
+    none = reweighed(APPLICANTS, np.ones(10), Reweighing(kind="reweighing", attribute="sex", strength=0))
     assert none == pytest.approx(np.ones(10))
 
 
 def test_a_crossing_is_a_group_of_its_own() -> None:
     crossed = APPLICANTS.with_columns(race=pl.Series(["A", "B"] * 5))
     step = Reweighing(kind="reweighing", attribute="sex x race", strength=1)
-    weights = mitigate(crossed, np.ones(10), [step])
+    weights = reweighed(crossed, np.ones(10), step)
     rates = (
         crossed.with_columns(w=pl.Series(weights))
         .group_by("sex", "race")
@@ -66,7 +65,3 @@ def test_a_crossing_is_a_group_of_its_own() -> None:
     both = rates.filter(pl.col("classes") == 2)["positive"].to_list()
     assert len(both) > 1
     assert both == pytest.approx([both[0]] * len(both))
-
-
-def test_no_step_only_normalises() -> None:
-    assert mitigate(APPLICANTS, np.full(10, 3.0), []) == pytest.approx(np.ones(10))

@@ -25,7 +25,7 @@ def prepared(sample: Sample) -> Prepared:
 
 
 def size(rows: Rows) -> int:
-    return sum(tensor.nbytes for tensor in (*rows.tensors().values(), rows.labels, rows.weights))
+    return sum(tensor.nbytes for tensor in (*rows.tensors().values(), *rows.beside_inputs().values()))
 
 
 def test_rows_go_to_the_device_where_half_of_its_free_memory_holds_them(
@@ -35,7 +35,9 @@ def test_rows_go_to_the_device_where_half_of_its_free_memory_holds_them(
     for free, where in ((2 * size(rows), META), (2 * size(rows) - 1, torch.device("cpu"))):
         monkeypatch.setattr(streaming, "free_memory", lambda _, free=free: free)
         there = placed(rows, META)
-        assert {each.device for each in (*there.tensors().values(), there.labels, there.weights)} == {where}
+        assert {each.device for each in (*there.tensors().values(), *there.beside_inputs().values())} == {
+            where
+        }
 
 
 def test_batches_of_rows_that_stay_come_whole_and_on_the_device(sample: Sample, prepared: Prepared) -> None:
@@ -46,7 +48,7 @@ def test_batches_of_rows_that_stay_come_whole_and_on_the_device(sample: Sample, 
     assert [len(batch.labels) for batch in drawn] == [100] * (rows // 100) + [rows % 100]
     for batch in drawn:
         assert (batch.labels.device, batch.weights.device) == (META, META)
-        assert outputs_of(network, batch.given).shape[1] == len(batch.labels)  # refused if it were elsewhere
+        assert outputs_of(network, batch.inputs).shape[1] == len(batch.labels)  # refused if it were elsewhere
 
 
 @pytest.mark.gpu

@@ -1,0 +1,47 @@
+"""Steps before training, in the plan's order: each takes fit rows and leaves others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tasks.mitigate.reweigh import reweighed
+from tasks.mitigate.sample import Sample
+from tasks.plan.judgement import Judgement
+from tasks.plan.mitigation import Reweighing, Step
+
+Change = Callable[[Sample, Any, Judgement, np.random.Generator], Sample]
+
+
+def _reweighing(sample: Sample, step: Reweighing, _: Judgement, __: np.random.Generator) -> Sample:
+    return sample._replace(weights=reweighed(sample.described, sample.weights, step))
+
+
+CHANGES: Mapping[type, Change] = MappingProxyType({Reweighing: _reweighing})
+"""What each step of rows does with them."""
+
+
+def changes_rows(steps: Sequence[Step]) -> bool:
+    """Whether any step makes or leaves out rows; weights alone are cheaper to change."""
+    return any(step.stage == "rows" and not isinstance(step, Reweighing) for step in steps)
+
+
+def before_training(sample: Sample, steps: Sequence[Step], judgement: Judgement, seed: int) -> Sample:
+    """Make every step of rows, each on what the one before left.
+
+    Args:
+        sample: fit rows.
+        steps: ``recipe.mitigation``; those of other stages are passed over.
+        judgement: of the plan.
+        seed: of the recipe; each step draws from a generator of its own place in the list.
+
+    Raises:
+        Refusal: a step has no rows to work on.
+    """
+    for place, step in enumerate(steps):
+        if step.stage == "rows":
+            sample = CHANGES[type(step)](sample, step, judgement, np.random.default_rng([seed, place]))
+    return sample
