@@ -51,7 +51,7 @@ schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 EXTRAS_pipeline := pipeline
-EXTRAS_test := pipeline,server,test
+EXTRAS_test := pipeline,mitigation,privacy,federated,server,test
 LOCK_pipeline := requirements-pipeline.lock
 LOCK_test := requirements.lock
 
