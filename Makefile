@@ -37,7 +37,7 @@ schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and
 # A stamp per extra: a second call installs nothing again unless its lock or the project changes. The lock names
 # every package, so pip's resolver, which would take minutes, is left out; it is called only where `pip check`
 # misses something: the CUDA libraries that PyPI's torch asks for on some machines, and no lock for all can name.
-# An older pip takes twice as long over the index.
+# An older pip takes twice as long over the index; bytecode is made at the first import, of what is imported.
 .venv/installed-%: pyproject.toml requirements.lock requirements-pipeline.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed and was not found: set PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -49,7 +49,7 @@ schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and
 	$(BIN)/python -m pip check
 	@touch $@
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 EXTRAS_pipeline := pipeline
 EXTRAS_test := pipeline,mitigation,privacy,federated,server,test
 LOCK_pipeline := requirements-pipeline.lock
