@@ -15,6 +15,7 @@ from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import both_pairs, by, decided_by, limit_of, measured, number, words
 from tasks.plan import Plan
 from tasks.report.by_group import Tables
+from tasks.report.made import made
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 SHOWN = 20  # problems and warnings listed; the rest is counted and stands in the dossier
@@ -26,6 +27,14 @@ TEMPLATE = """\
 > {{ line | cell }}
 {% endfor %}
 
+{% if trained and trained.decision %}
+**{{ trained.decision.sentence | cell }}.** \
+Each decision reads {{ trained.decision.columns | join(" and ") | cell }}.
+{% for line in trained.decision.notes %}
+{{ line | cell }}.
+{% endfor %}
+
+{% endif %}
 {% if judged %}
 | verdict | metric | by | measured | bounds | limit | decided by |
 |---|---|---|---|---|---|---|
@@ -85,6 +94,14 @@ Against version {{ registration.champion_before }} on the same {{ paired.n | cou
 {{ paired.metric }} {{ paired.difference | signed }}, limits {{ paired.low | signed }} to \
 {{ paired.high | signed }}, margin -{{ paired.margin }}: **{{ paired.verdict }}** \
 ({{ paired.better | count }} rows better, {{ paired.worse | count }} worse).
+
+{% endif %}
+{% if made %}
+## How it was made
+
+{% for line in made %}
+- {{ line | cell }}
+{% endfor %}
 
 {% endif %}
 {% if sample %}
@@ -174,6 +191,7 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path, tables: Tab
         folder=folder.as_posix(),
         data=records.get("data"),
         trained=records.get("freeze"),
+        made=made(plan, records),
         digests=plan.digests,
         shown=SHOWN,
     )

@@ -1,0 +1,65 @@
+"""How a model was made, in sentences: what was searched, the steps against bias, the rows it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.fairness.words import number
+from tasks.plan import Plan
+
+
+def made(plan: Plan, records: Mapping[str, Any]) -> list[str]:
+    """The sentences, of the records that there are.
+
+    Args:
+        plan: as written; what a search chose is on record.
+        records: step -> record.
+    """
+    return [
+        *_searched(records.get("tuning")),
+        *_against_bias(plan, records),
+        *_learned(records.get("freeze")),
+    ]
+
+
+def _searched(tuned: Any) -> Iterator[str]:
+    if tuned is None or not tuned.trials:
+        return
+    chosen = tuned.trials[tuned.chosen]
+    settings = ", ".join(f"{key} = {value}" for key, value in tuned.changes.items())
+    yield (
+        f"Searched: {len(tuned.trials)} trials on validation rows, for {tuned.metric}. Trial {tuned.chosen} "
+        f"was chosen ({settings}; {tuned.metric} {number(chosen.performance)} there): {tuned.because}."
+    )
+
+
+def _against_bias(plan: Plan, records: Mapping[str, Any]) -> Iterator[str]:
+    tuned = records.get("tuning")
+    carried_out = plan.changed(tuned.changes) if tuned is not None else plan
+    for step in carried_out.recipe.mitigation:
+        settings = step.model_dump(exclude={"kind"}, exclude_none=True)
+        told = ", ".join(f"{name} {_short(value)}" for name, value in settings.items() if value != [])
+        yield f"Against bias, {WHEN[step.stage]}: {step.kind} ({told})."
+
+
+WHEN = {
+    "rows": "before training",
+    "features": "in what the model takes in",
+    "training": "during training",
+    "decision": "in every decision",
+}
+
+
+def _short(value: object) -> str:
+    return f"{len(value)} pairs" if isinstance(value, list) and len(value) > 3 else str(value)
+
+
+def _learned(trained: Any) -> Iterator[str]:
+    if trained is None:
+        return
+    made_rows = f", {trained.made_rows:,} of them made by these steps" if trained.made_rows else ""
+    yield (
+        f"Learned from {trained.fit_rows:,} rows{made_rows}; {trained.validation_rows:,} validation rows "
+        f"chose epoch {trained.best_epoch} of {len(trained.history)}."
+    )
