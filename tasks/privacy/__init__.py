@@ -1,0 +1,1 @@
+"""What keeps persons out of sight: keys, tokens, recognisers, tombstones and the search for leaks."""
