@@ -14,6 +14,7 @@ from tasks.evaluate.paired import compare_right
 from tasks.evaluate.performance import accuracy, auc, macro_f1
 from tasks.evaluate.records import Estimate, Paired
 from tasks.fairness.cube import Cube
+from tasks.model.columns import Codes
 from tasks.model.rule import ClassRule, Rule, Scores
 from tasks.plan.data import Classes
 from tasks.plan.judgement import TEST, Judgement
@@ -40,7 +41,9 @@ def problems(predictions: pl.DataFrame) -> Iterator[str]:
         yield f"{outside} scores lie outside [0, 1] or are no number"
 
 
-def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.DataFrame:
+def answers(
+    scores: Scores, rule: Rule, judgement: Judgement, on: str, groups: Codes | None = None
+) -> pl.DataFrame:
     """``score`` and ``prediction`` of each row, as a set of rows has them.
 
     Of an audit set the prediction is what the decided class means there, and the score is the sum of the
@@ -51,12 +54,13 @@ def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.Dat
         rule: of the model.
         judgement: of the plan.
         on: the test part, or an audit set.
+        groups: of the rows, as the rule numbers them; None where it reads none.
     """
     assert isinstance(rule, ClassRule)  # noqa: S101 - the label's classes were its own
     plan, label = classes_of(judgement), classes_of(judgement.sets[on])
     means = plan.values if on == TEST else judgement.audits[on].means(plan.values)
     meant = np.array([label.values.index(name) for name in means])
-    decided = meant[rule.decide(scores)]
+    decided = meant[rule.decide(scores, groups)]
     wanted = decided if label.positive is None else np.full(len(scores), label.values.index(label.positive))
     # Added up in float32, probabilities of one may come out a last bit above it.
     score = np.minimum((scores * (meant == wanted[:, None])).sum(axis=1, dtype=np.float32), np.float32(1))

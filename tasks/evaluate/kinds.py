@@ -13,6 +13,7 @@ from tasks.evaluate import classes, numbers
 from tasks.evaluate.records import Estimate, Paired
 from tasks.fairness.counts import Counts
 from tasks.fairness.cube import Cube
+from tasks.model.columns import Codes
 from tasks.model.rule import Rule, Scores
 from tasks.plan.data import Classes, Number
 from tasks.plan.judgement import Judgement
@@ -37,7 +38,9 @@ class Kind(Protocol):
     def problems(self, predictions: pl.DataFrame) -> Iterator[str]:
         """What is wrong with predictions of the right types."""
 
-    def answers(self, scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.DataFrame:
+    def answers(
+        self, scores: Scores, rule: Rule, judgement: Judgement, on: str, groups: Codes | None = None
+    ) -> pl.DataFrame:
         """What the model said of each row of a set, beside row_id and row_digest."""
 
     def served(self, answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:

@@ -15,6 +15,7 @@ from tasks.evaluate.performance import mae, r2
 from tasks.evaluate.records import Estimate, Paired
 from tasks.fairness.cube import Cube
 from tasks.fairness.regression_cube import RegressionCube
+from tasks.model.columns import Codes
 from tasks.model.rule import Rule, Scores
 from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
@@ -44,7 +45,13 @@ def problems(predictions: pl.DataFrame) -> Iterator[str]:
         yield f"{strange} predictions are no finite number"
 
 
-def answers(scores: Scores, rule: Rule, judgement: Judgement, on: str) -> pl.DataFrame:  # noqa: ARG001 - a number means itself everywhere
+def answers(
+    scores: Scores,
+    rule: Rule,  # noqa: ARG001 - a number means itself everywhere
+    judgement: Judgement,  # noqa: ARG001
+    on: str,  # noqa: ARG001
+    groups: Codes | None = None,  # noqa: ARG001
+) -> pl.DataFrame:
     """``prediction`` of each row: the model's number, of scores (n, 1)."""
     return pl.DataFrame({"prediction": pl.Series(scores[:, 0], dtype=pl.Float32)})
 

@@ -26,11 +26,12 @@ def predict_part(
     """
     own = judgement.sets[on]
     try:
-        scores = predictor.scores(_as_taken(frame, own, judgement))
+        taken = _as_taken(frame, own, judgement)
+        scores, groups = predictor.scores(taken), predictor.groups(taken)
     except ValueError as error:
         where = "test part" if on == TEST else f"audit set {on}"
         raise Refusal(f"{where}: the model can't take it: {error}") from error
-    told = kind_of(judgement).answers(scores, predictor.rule, judgement, on)
+    told = kind_of(judgement).answers(scores, predictor.rule, judgement, on, groups)
     return frame.select("row_id", "row_digest").hstack(told)
 
 

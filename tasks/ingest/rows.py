@@ -15,10 +15,15 @@ from tasks.plan.source import CsvFormat
 def source_rows(dataset: Dataset, part: str, judgement: Judgement) -> pd.DataFrame:
     """Rows of a part as ``pandas.read_csv`` (or ``read_parquet``) gives them, without the label.
 
+    The columns of the protected attributes are among them: a model, this one or one that it is compared
+    with, may decide by them.
+
     Raises:
         SourceError: if the part's bytes are not the pinned ones.
     """
-    frame = read_raw_part(dataset, part).select(judgement.data.inputs)
+    protected = (attribute.column for attribute in judgement.protected.values())
+    names = dict.fromkeys((*judgement.data.inputs, *protected))
+    frame = read_raw_part(dataset, part).select(names)
     form = judgement.data.format
     if judgement.data.payload is not None or not isinstance(form, CsvFormat):
         return frame.to_pandas()

@@ -145,7 +145,7 @@ class Number:
             ValueError: when no value is present.
         """
         problems: list[str] = []
-        read = _read(name, values, nulls, integer=integer, hidden=hidden, problems=problems)
+        read = read_numbers(name, values, nulls, integer=integer, hidden=hidden, problems=problems)
         present = read[~np.isnan(read)]
         if problems or not len(present):
             raise ValueError("\n".join(problems) or f"column {name!r}: every training row lacks it")
@@ -156,7 +156,9 @@ class Number:
 
     def encode(self, values: pd.Series, nulls: Iterable[str], problems: list[str]) -> Floats:
         """Standardised values (n,), NaN where missing; what can't be encoded is told to ``problems``."""
-        read = _read(self.name, values, nulls, integer=self.integer, hidden=self.hidden, problems=problems)
+        read = read_numbers(
+            self.name, values, nulls, integer=self.integer, hidden=self.hidden, problems=problems
+        )
         absent = np.isnan(read)
         if absent.any() and not self.missing:
             problems.append(_no_missing(self.name, absent))
@@ -174,10 +176,19 @@ def _edges(present: Floats, bins: int) -> Floats:
     return np.unique(np.concatenate([of_rows, of_values]))
 
 
-def _read(
+def read_numbers(
     name: str, values: pd.Series, nulls: Iterable[str], *, integer: bool, hidden: bool, problems: list[str]
 ) -> Floats:
-    """Values as float64 (n,), NaN where missing; texts are read, as one '?' makes a whole column text."""
+    """Values as float64 (n,), NaN where missing; texts are read, as one '?' makes a whole column text.
+
+    Args:
+        name: of the column.
+        values: of it, n of them.
+        nulls: spellings of a missing value.
+        integer: whether fractions are refused.
+        hidden: whether values stay out of messages.
+        problems: is told what can't be read.
+    """
     if pd.api.types.is_bool_dtype(values):
         problems.append(f"column {name!r}: numbers are expected, found true and false")
         return np.zeros(len(values))

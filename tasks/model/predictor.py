@@ -14,6 +14,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+from .columns import Codes
 from .features import features_from_json
 from .inputs import Features, Table
 from .network import Network
@@ -21,6 +22,11 @@ from .rule import Rule, Scores, rule_from_json
 
 SCHEMA = "assay.model/2"
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+
+
+def rule_in(folder: Path) -> Rule:
+    """The decision rule of the model in ``folder``."""
+    return rule_from_json(json.loads((folder / DESCRIPTION).read_bytes())["rule"])
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class Predictor:
     def scores(self, frame: Table) -> Scores:
         """Probabilities (n, classes) or numbers (n, 1), float32, of a pandas or polars table.
 
+        Probabilities are calibrated by group where the rule says so.
+
         Raises:
             ValueError: names everything in the table that the model can't take.
         """
@@ -50,7 +58,17 @@ class Predictor:
         starts = range(0, len(frame), size)
         with torch.inference_mode():
             found = [self.rule.scores(self.network(inputs.rows(slice(s, s + size)))) for s in starts]
-        return torch.cat(found).numpy() if found else np.zeros((0, 1), np.float32)
+        if not found:
+            return np.zeros((0, 1), np.float32)
+        return self.rule.calibrated(torch.cat(found).numpy(), self.groups(frame))
+
+    def groups(self, frame: Table) -> Codes | None:
+        """Each row's group (n,), as the rule numbers them; None where decisions read no group.
+
+        Raises:
+            ValueError: names the columns that are missing, or hold no numbers where they should.
+        """
+        return None if self.rule.by is None else self.rule.by.positions(frame)
 
     def predict(self, frame: Table) -> pd.DataFrame:
         """``prediction`` for each row of ``frame``, and the probabilities of classes.
@@ -61,7 +79,7 @@ class Predictor:
         Raises:
             ValueError: names everything in the table that the model can't take.
         """
-        columns = self.rule.answers(self.scores(frame))
+        columns = self.rule.answers(self.scores(frame), self.groups(frame))
         return pd.DataFrame(columns, index=frame.index if isinstance(frame, pd.DataFrame) else None)
 
     def contents(self) -> dict[str, bytes]:

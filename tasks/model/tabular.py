@@ -56,14 +56,14 @@ class TabularFeatures:
             ValueError: a column is empty or holds no numbers where it should.
         """
         categories = tuple(
-            Category.fit(c.name, _column(frame, c.name), nulls, hidden=c.hidden)
+            Category.fit(c.name, values_of(frame, c.name), nulls, hidden=c.hidden)
             for c in columns
             if c.kind == "category"
         )
         numbers = tuple(
             Number.fit(
                 c.name,
-                _column(frame, c.name),
+                values_of(frame, c.name),
                 nulls,
                 integer=c.kind == "integer",
                 bins=bins,
@@ -84,12 +84,12 @@ class TabularFeatures:
         columns: tuple[Category | Number, ...] = (*self.categories, *self.numbers)
         problems = [f"column {c.name!r} is missing" for c in columns if c.name not in frame.columns]
         codes = [
-            c.encode(_column(frame, c.name), self.nulls, problems)
+            c.encode(values_of(frame, c.name), self.nulls, problems)
             for c in self.categories
             if c.name in frame.columns
         ]
         numbers = [
-            c.encode(_column(frame, c.name), self.nulls, problems)
+            c.encode(values_of(frame, c.name), self.nulls, problems)
             for c in self.numbers
             if c.name in frame.columns
         ]
@@ -100,11 +100,11 @@ class TabularFeatures:
         """Which rows (n,) hold a category, or lack a value, in a way that no training row did."""
         strange = np.zeros(len(frame), bool)
         for category in self.categories:
-            codes = category.encode(_column(frame, category.name), self.nulls, [])
+            codes = category.encode(values_of(frame, category.name), self.nulls, [])
             strange |= (codes < 0) | ((codes == 0) & (not category.missing))
         for number in self.numbers:
             if not number.missing:
-                strange |= np.isnan(number.encode(_column(frame, number.name), self.nulls, []))
+                strange |= np.isnan(number.encode(values_of(frame, number.name), self.nulls, []))
         return strange
 
     def front(self) -> Front:
@@ -126,7 +126,7 @@ class TabularFeatures:
         )
 
 
-def _column(frame: Table, name: str) -> pd.Series:
+def values_of(frame: Table, name: str) -> pd.Series:
     """One column as pandas; polars' texts as categories, for an object a row takes ten times the memory."""
     column = frame[name]
     if isinstance(column, pd.Series) or str(column.dtype) != "String":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Number, Tabular, Text
 from tasks.plan.judgement import Judgement
 from tasks.plan.mitigation import (
@@ -35,6 +36,8 @@ def mitigation_problems(judgement: Judgement, recipe: Recipe, excluded: Sequence
             also = ("label",) if isinstance(step, Augmentation) else ()
             yield from absent_attributes(judgement, {f"{at}.attribute": attribute}, also)
         yield from (f"{at}: {problem}" for problem in _step_problems(step, judgement, excluded))
+        if isinstance(step, Calibration | Thresholds):
+            yield from (f"{at}: {problem}" for problem in _reading_problems(step, judgement))
     yield from _order_problems(recipe.mitigation)
 
 
@@ -80,6 +83,28 @@ def _seen_problems(attribute: str, judgement: Judgement, excluded: Sequence[str]
     column = judgement.protected[attribute].column
     if column in excluded or judgement.data.described()[column].personal:
         yield f"counterfactual: the model never sees column {column!r}, so a copy would be the row itself"
+
+
+def _reading_problems(step: Calibration | Thresholds, judgement: Judgement) -> Iterator[str]:
+    """Columns that a decision would read, and that whoever asks for one may not have."""
+    parts = [part for part in crossing(step.attribute) if part in judgement.protected]
+    for column in (judgement.protected[part].column for part in parts):
+        wanted = judgement.data.described().get(column)
+        if wanted is None:
+            continue  # said with the attribute
+        if column not in judgement.data.columns:
+            yield (
+                f"{step.kind} reads column {column!r} at every decision, which the source does not have: it "
+                f"is found in the {judgement.data.kind}, and would have to be found alike by whoever asks"
+            )
+        for name, audit in judgement.audits.items():
+            own = audit.data.described().get(column)
+            found = "no such column" if own is None else own.type
+            if found != wanted.type:
+                yield (
+                    f"{step.kind} reads column {column!r} ({wanted.type}) at every decision; audit set "
+                    f"{name} has {found}: give it the column, leave the set out, or the step"
+                )
 
 
 def _order_problems(steps: Sequence[Step]) -> Iterator[str]:

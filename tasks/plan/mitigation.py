@@ -153,6 +153,14 @@ class Thresholds(Member):
     attribute: str
     slack: Slack = Field(0.01, description="gap that is left on validation rows; of four-fifths: above 0.8")
 
+    @model_validator(mode="after")
+    def _ratio_is_at_most_one(self) -> Thresholds:
+        if self.metric == "four_fifths" and self.slack > 0.2:
+            raise ValueError(
+                f"slack: of four-fifths at most 0.2 is expected: no ratio is above 1; found {self.slack:g}"
+            )
+        return self
+
 
 Step = Annotated[
     Reweighing

@@ -13,6 +13,7 @@ from tasks.errors import RegistryError
 from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Evaluated
 from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.model.predictor import rule_in
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.model import log_model
@@ -75,10 +76,15 @@ def register(
     """
     connection, data = filing.connection, plan.judgement.data
     described = data.described()
-    columns = {name: described.get(name) for name in data.inputs}
+    by = rule_in(model_folder).by
+    columns = {name: described.get(name) for name in (*data.inputs, *(by.columns if by else ()))}
     uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
-    description = (
-        f"{verdicts.summary}\n\nJudged on {evaluated.rows} test rows; see the run for the verdict table."
+    description = "\n\n".join(
+        [
+            *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
+            verdicts.summary,
+            f"Judged on {evaluated.rows} test rows; see the run for the verdict table.",
+        ]
     )
     version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)
     check_served(connection, uri, rows, predictions, kind_of(plan.judgement))

@@ -11,6 +11,7 @@ from torch import nn
 
 from tasks.evaluate.evaluate import quantile_edges
 from tasks.evaluate.performance import auc, macro_f1, r2
+from tasks.model.columns import Codes
 from tasks.model.rule import ClassRule, NumberRule, Rule, Scores
 from tasks.plan.data import Classes, Number
 from tasks.plan.plan import Plan
@@ -40,11 +41,13 @@ class Objective(Protocol):
     ) -> tuple[float, float]:
         """Weighted mean loss of scores, and weighted accuracy (classes) or R2 (a number)."""
 
-    def frozen(self, scores: Scores) -> Rule:
-        """The rule with score bins from the validation scores."""
+    def frozen(self, scores: Scores, rule: Rule) -> Rule:
+        """The rule that steps after training left, with score bins from the validation scores."""
 
-    def validation(self, scores: Scores, labels: torch.Tensor) -> dict[str, float]:
-        """Unweighted performance on the validation rows, by name."""
+    def validation(
+        self, scores: Scores, labels: torch.Tensor, rule: Rule, groups: Codes | None
+    ) -> dict[str, float]:
+        """Unweighted performance of a rule on the validation rows, by name."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,19 @@ class ClassObjective:
         right = (scores.argmax(dim=1) == labels).float()
         return float(loss), float((right * weights).sum() / weights.sum())
 
-    def frozen(self, scores: Scores) -> Rule:
-        """Of two classes the likelier; score bins are quantiles of the positive class's probability."""
+    def frozen(self, scores: Scores, rule: Rule) -> Rule:
+        """Score bins are quantiles of the positive class's probability; of more classes there are none."""
         if self.rule.positive is None or len(self.rule.classes) != 2:
-            return self.rule
+            return rule
         positive = self.rule.classes.index(self.rule.positive)
-        return replace(self.rule, score_edges=quantile_edges(scores[:, positive], SCORE_BINS))
+        return replace(rule, score_edges=quantile_edges(scores[:, positive], SCORE_BINS))
 
-    def validation(self, scores: Scores, labels: torch.Tensor) -> dict[str, float]:
+    def validation(
+        self, scores: Scores, labels: torch.Tensor, rule: Rule, groups: Codes | None
+    ) -> dict[str, float]:
         """Accuracy, macro-F1, and AUC of the positive class."""
-        truth, decided = labels.numpy(), self.rule.decide(scores)
+        assert isinstance(rule, ClassRule)  # noqa: S101 - made of this objective's own
+        truth, decided = labels.numpy(), rule.decide(scores, groups)
         values = {"accuracy": float((decided == truth).mean())}
         values["macro_f1"] = macro_f1(truth, decided, len(self.rule.classes)).value
         if self.rule.positive is not None and len(self.rule.classes) == 2 and len(np.unique(truth)) == 2:
@@ -115,13 +121,19 @@ class NumberObjective:
         spread = (((labels - mean) / self.rule.deviation) ** 2 * weights).sum()
         return float((error * weights).sum() / weights.sum()), float(1 - (error * weights).sum() / spread)
 
-    def frozen(self, scores: Scores) -> Rule:
+    def frozen(self, scores: Scores, rule: Rule) -> Rule:
         """The histogram of predictions has quantiles of the validation predictions as edges."""
         shares = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
         edges = np.unique(np.quantile(scores[:, 0].astype(float), shares, method="inverted_cdf"))
-        return replace(self.rule, score_edges=tuple(edges.tolist()))
+        return replace(rule, score_edges=tuple(edges.tolist()))
 
-    def validation(self, scores: Scores, labels: torch.Tensor) -> dict[str, float]:
+    def validation(
+        self,
+        scores: Scores,
+        labels: torch.Tensor,
+        rule: Rule,  # noqa: ARG002 - a number is no decision
+        groups: Codes | None,  # noqa: ARG002
+    ) -> dict[str, float]:
         """R2 and mean absolute error."""
         truth = labels.numpy().astype(float)
         error = scores[:, 0].astype(float) - truth

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from tasks.evidence.records import FileRef, Record
+from tasks.mitigate.records import Decision
 
 
 class Epoch(Record):
@@ -46,6 +47,7 @@ class Trained(Record):
         validation_rows: rows that chose the epoch.
         set_aside_rows: validation rows left out, for a category that no fit row has.
         resumed_from: epoch of the checkpoint that this run went on from, None for a clean start.
+        decision: how the model decides by group, where a step after training says so.
         refused_checkpoints: sentences on checkpoints found truncated or altered.
     """
 
@@ -66,6 +68,7 @@ class Trained(Record):
     made_rows: int = 0
     validation_rows: int
     set_aside_rows: int = 0
+    decision: Decision | None = None
     resumed_from: int | None = None
     refused_checkpoints: tuple[str, ...] = ()
 

@@ -13,15 +13,17 @@ import torch
 
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
+from tasks.mitigate.after import After, ScoredRows, after_training
 from tasks.model.device import choose_device, deterministic
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
+from tasks.model.rule import Rule, Scores
 from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.fitting import begin, fit, settings_of
 from tasks.train.objective import Objective, objective_of
-from tasks.train.prepare import Prepared, prepare
+from tasks.train.prepare import Prepared, held_out, prepare
 from tasks.train.records import Trained
 from tasks.train.workers import fit_together
 
@@ -51,7 +53,7 @@ def train(
 
     Raises:
         Refusal: a class or a side of the division has no rows.
-        Refusal: also when the loss is not finite any more.
+        Refusal: also when the loss is not finite any more, or a step after training lacks rows of a group.
     """
     device, threads = choose_device(), plan.operations.compute.threads
     with deterministic(threads):
@@ -60,7 +62,10 @@ def train(
         objective = objective_of(plan, prepared.fit.labels)
         network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks)
         scores = loop.score(network, prepared.validation, objective.rule).numpy()
-    rule = objective.frozen(scores)
+    rule, groups, decision = objective.rule, None, None
+    if (after := _after(frame, row_weights, prepared, scores, objective.rule, plan)) is not None:
+        rule, scores, groups, decision = after
+    rule = objective.frozen(scores, rule)
     files = freeze(Predictor(prepared.features, settings_of(plan), network, rule), folder)
     saved.clear()
     parameters = sum(parameter.numel() for parameter in network.parameters())
@@ -70,7 +75,8 @@ def train(
         digest=digest_of(sorted((file.path, file.sha256) for file in files)),
         history=tuple(state.history),
         best_epoch=state.best_epoch,
-        validation=objective.validation(scores, prepared.validation.labels),
+        validation=objective.validation(scores, prepared.validation.labels, rule, groups),
+        decision=decision,
         parameters=parameters,
         flops=6 * parameters * len(prepared.fit.labels) * len(state.history),
         device=device.type,
@@ -85,6 +91,25 @@ def train(
         resumed_from=resumed_from,
         refused_checkpoints=tuple(saved.refused),
     )
+
+
+def _after(
+    frame: pl.DataFrame,
+    row_weights: npt.NDArray[np.float64] | None,
+    prepared: Prepared,
+    scores: Scores,
+    rule: Rule,
+    plan: Plan,
+) -> After | None:
+    """Make the recipe's steps after training, on the validation rows that the network can take."""
+    steps = [step for step in plan.recipe.mitigation if step.stage == "decision"]
+    if not steps:
+        return None
+    held = held_out(frame, plan)
+    held[held] = ~prepared.features.unknown_rows(frame.filter(held))
+    weights = np.ones(len(scores)) if row_weights is None else row_weights[held]
+    rows = ScoredRows(frame.filter(held), scores, prepared.validation.labels.numpy(), weights)
+    return after_training(rule, rows, steps, plan.judgement)
 
 
 def _fit(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from tasks.errors import RegistryError
 from tasks.evaluate import classes
+from tasks.model.grouped import Adjustment, Attribute, Grouped
 from tasks.model.predictor import Predictor
 from tasks.plan.source import Column
 from tasks.register.client import Connection
@@ -128,6 +130,38 @@ def test_missing_column_and_unknown_category_are_told(
         predict(connection, logged, rows.assign(work=["Circus", *rows["work"][1:]]))
     with pytest.raises(RegistryError, match="a finite number is expected"):
         predict(connection, logged, rows.assign(gain=np.inf))
+
+
+def test_a_model_that_decides_by_group_is_served_with_the_group_and_refuses_rows_without_it(
+    connection: Connection, tmp_path: Path, rows: pd.DataFrame, predictor: Predictor
+) -> None:
+    """The group's columns, a category and a number in bands, are no inputs of the network."""
+    people = rows.assign(sex=["Female", " Male", "X", None] * 10, years=np.linspace(15, 90, 40))
+    attributes = (Attribute("sex", "sex"), Attribute("age", "years", (17, 40), ("17-39", "40+")))
+    score = float(np.median(predictor.scores(rows)[:, 1]))
+    levels = {
+        "Female x 17-39": Adjustment(0.0),
+        "Male x 40+": Adjustment(score, 0.9, 0.1),
+        "unknown x 40+": Adjustment(1.0000001),
+    }
+    by = Grouped(attributes, ("", "?"), "equalized_odds", levels, Adjustment(score))
+    model = replace(predictor, rule=replace(predictor.rule, by=by))
+    (tmp_path / "model").mkdir()
+    for name, content in model.contents().items():
+        (tmp_path / "model" / name).write_bytes(content)
+    columns = {**COLUMNS, "sex": Column(type="category", nullable=True), "years": Column(type="number")}
+    run_id = start(connection, "adult", tmp_path, {})
+    logged = log_model(connection, run_id, tmp_path / "model", people, columns, {})
+    served, expected = predict(connection, logged, people), model.predict(people)
+    assert served["prediction"].tolist() == expected["prediction"].tolist()
+    assert served["probability"].tolist() == expected["probability"].tolist()
+    groups = by.positions(people)
+    assert set(groups.tolist()) == {-1, 0, 1, 2}
+    assert set(served["prediction"][groups == 0]) == {">50K"}
+    assert set(served["prediction"][groups == 2]) == {"<=50K"}
+    for column in ("sex", "years"):
+        with pytest.raises(RegistryError, match=f"{column}.*(missing|expected)|missing.*{column}"):
+            predict(connection, logged, people.drop(columns=column))
 
 
 def test_schema_says_what_a_csv_may_hold(rows: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.mitigate.records import Decision
 from tasks.plan import Plan, load_plan
 from tasks.report.front_page import SHOWN, front_page, terminal_table
 
@@ -48,6 +49,28 @@ def test_the_rest_comes_from_the_records(plan: Plan, records: dict[str, Any]) ->
     assert f"`{FOLDER.as_posix()}`" in page
     assert plan.digests["judgement"][:12] in page
     assert len(page) < 8000, "MLflow's description takes no more"
+
+
+def test_a_model_that_decides_by_group_is_named_so_before_any_number(
+    plan: Plan, records: dict[str, Any]
+) -> None:
+    decision = Decision(
+        attribute="sex",
+        columns=("sex",),
+        metric="equalized_odds",
+        slack=0.02,
+        groups=(),
+        accuracy=0.84,
+        accuracy_before=0.85,
+        notes=("a|b keeps the common fit: 3 rows of its rarer class, 50 are needed",),
+        sentence="Decides by sex: thresholds 0.41 for Female, 0.55 for Male (equalized odds)",
+    )
+    told = {**records, "freeze": records["freeze"].model_copy(update={"decision": decision})}
+    lines = front_page(plan, told, FOLDER).splitlines()
+    assert lines[4] == f"**{decision.sentence}.** Each decision reads sex."
+    assert lines[5].startswith(r"a\|b keeps the common fit")
+    assert lines[7].startswith("| verdict |")
+    assert "Decides by" not in front_page(plan, records, FOLDER)
 
 
 def test_tables_are_whole(plan: Plan, records: dict[str, Any]) -> None:

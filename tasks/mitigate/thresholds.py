@@ -1,0 +1,219 @@
+"""Group thresholds from counts of validation scores: the most accurate ones within a gap, exactly.
+
+A threshold for each group is taken from one list of candidates, the edges of the scores' bins, so all that is
+needed are counts by group, class and bin. Thresholds keep the gap if and only if some window of that width
+holds every group's rate (of equalized odds: a box holds every group's two rates), and within a window each
+group may take its most accurate threshold by itself. So a window is slid over all rates that occur, for any
+number of groups, and the best of all is found (Hardt et al. 2016 pose the problem; no randomisation here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.errors import Refusal
+from tasks.plan.mitigation import Thresholds
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Ints: TypeAlias = npt.NDArray[np.int64]
+Scores: TypeAlias = npt.NDArray[np.float32]
+
+BINS = 512
+NOBODY = float(np.nextafter(np.float32(1), np.float32(2)))
+"""A threshold that no score reaches."""
+FOUR_FIFTHS = 0.8
+ROUNDING = 1e-12  # of sums of weights: a gap of just the slack is within it
+
+
+def bin_edges(scores: Scores) -> Scores:
+    """Rising inner edges of at most BINS + 1 bins: every distinct score, or quantiles of them."""
+    distinct = np.unique(scores)
+    if len(distinct) <= BINS:
+        return distinct
+    shares = np.linspace(0, 1, BINS + 1)[:-1]
+    return np.unique(np.quantile(scores, shares, method="inverted_cdf")).astype(np.float32)
+
+
+def count_scores(
+    scores: Scores, positive: npt.NDArray[np.bool_], groups: Ints, weights: Floats, edges: Scores
+) -> Floats:
+    """Weight by group, class (negative, positive) and bin, (groups, 2, bins); a bin holds its lower edge.
+
+    Args:
+        scores: of n rows.
+        positive: their classes, (n,).
+        groups: their positions, from 0, (n,).
+        weights: positive, (n,).
+        edges: rising, (bins - 1,).
+    """
+    bins = len(edges) + 1
+    cells = (groups * 2 + positive) * bins + np.searchsorted(edges, scores, side="right")
+    size = (int(groups.max()) + 1) * 2 * bins
+    return np.bincount(cells, weights, minlength=size).astype(float).reshape(-1, 2, bins)
+
+
+def best_thresholds(counts: Floats, edges: Scores, step: Thresholds, names: Sequence[str]) -> Floats:
+    """The thresholds (groups,) of most weight decided rightly among all that keep the step's gap.
+
+    Some always do: where nobody is selected there is no gap. Of equally good windows the one of the lowest
+    rates is taken, and in it each group's lowest threshold.
+
+    Args:
+        counts: as :func:`count_scores` gives them.
+        edges: of the bins.
+        step: metric and slack.
+        names: of the groups.
+
+    Returns:
+        Edges; 0 where all of a group are selected, just above 1 where none is.
+
+    Raises:
+        Refusal: a group lacks the rows that its rate is taken of, or the best thresholds select nobody, or
+            everybody.
+    """
+    _require_rows(counts, step, names)
+    above = np.zeros((*counts.shape[:2], counts.shape[2] + 1))
+    above[..., :-1] = counts[..., ::-1].cumsum(axis=2)[..., ::-1]
+    wrong = above[:, 1, :1] - above[:, 1] + above[:, 0]
+    chosen = _search([rate(above) for rate in BOUND[step.metric]], wrong, _upper(step))
+    selected = above.sum(axis=1)
+    share = selected[np.arange(len(chosen)), chosen].sum() / selected[:, 0].sum()
+    if share in (0, 1):
+        raise Refusal(
+            f"thresholds by {step.attribute}: on validation rows the most accurate ones within a slack of "
+            f"{step.slack:g} ({step.metric}) select {'everybody' if share else 'nobody'}. "
+            "Give recipe.mitigation more slack, or leave this step out"
+        )
+    return np.array([0.0, *edges.tolist(), NOBODY])[chosen]
+
+
+def _require_rows(counts: Floats, step: Thresholds, names: Sequence[str]) -> None:
+    """A rate of no rows is undefined, and no threshold brings it within anything."""
+    wanted = {1: "positive", 0: "negative"} if step.metric == "equalized_odds" else {}
+    wanted |= {1: "positive"} if step.metric == "equal_opportunity" else {}
+    lacking = [
+        f"{name} ({what})"
+        for what, of_class in ((word, counts[:, number].sum(axis=1)) for number, word in wanted.items())
+        for name, weight in zip(names, of_class.tolist(), strict=True)
+        if weight == 0
+    ]
+    if lacking:
+        raise Refusal(
+            f"thresholds by {step.attribute}: too few validation rows: {step.metric} takes rates of them, "
+            f"and there are none of {', '.join(sorted(lacking))}. Raise "
+            "recipe.split.validation, or name an attribute with larger groups"
+        )
+
+
+def _upper(step: Thresholds) -> Callable[[Floats], Floats]:
+    """The highest rate that a group may have where the lowest is given."""
+    if step.metric == "four_fifths":
+        return lambda least: least / min(FOUR_FIFTHS + step.slack, 1) + ROUNDING
+    return lambda least: least + step.slack + ROUNDING
+
+
+def _search(rates: Sequence[Floats], wrong: Floats, upper: Callable[[Floats], Floats]) -> Ints:
+    """Positions (groups,) of the candidates with the least sum of ``wrong`` in any window.
+
+    Windows of the first rate are looked at in the order of what they could reach if nothing else bound them,
+    until none of the rest could be better; for each, all windows of the second rate at once.
+
+    Args:
+        rates: one or two, each (groups, candidates) and falling along the candidates.
+        wrong: weight decided wrongly, (groups, candidates).
+        upper: end of the window that starts at a rate.
+    """
+    least = _Least(wrong)
+    starts = np.unique(rates[0])
+    first, last = _within(rates[0], starts, upper)
+    bound = least.of(first, last)
+    best, chosen = (np.inf, np.inf), np.zeros(len(wrong), np.int64)
+    for i in np.argsort(bound, kind="stable").tolist():
+        if bound[i] > best[0]:
+            break
+        own = first[:, [i]], last[:, [i]]
+        if len(rates) > 1:
+            taken = [rate[a:b] for rate, a, b in zip(rates[1], *(end[:, 0] for end in own), strict=True)]
+            low, high = _within(rates[1], np.unique(np.concatenate(taken)), upper)
+            own = np.maximum(own[0], low), np.minimum(own[1], high)
+        reached = least.of(*own)
+        j = int(reached.argmin())
+        if (reached[j], starts[i]) < best:
+            best, chosen = (
+                (float(reached[j]), float(starts[i])),
+                least.at(own[0][:, [j]], own[1][:, [j]])[:, 0],
+            )
+    return chosen
+
+
+def _within(rate: Floats, starts: Floats, upper: Callable[[Floats], Floats]) -> tuple[Ints, Ints]:
+    """Of each group and window the first candidate within, and the one after the last, (groups, windows)."""
+    first = [np.searchsorted(-own, -upper(starts), side="left") for own in rate]
+    last = [np.searchsorted(-own, -starts, side="right") for own in rate]
+    return np.array(first), np.array(last)
+
+
+class _Least:
+    """The least value of any range, for all groups at once: a table over ranges of 1, 2, 4 ... candidates."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values = values
+        self.table = [np.tile(np.arange(values.shape[1]), (len(values), 1))]
+        width = 1
+        while 2 * width <= values.shape[1]:
+            before = self.table[-1]
+            self.table.append(self._less(before[:, :-width], before[:, width:]))
+            width *= 2
+
+    def at(self, first: Ints, last: Ints) -> Ints:
+        """Where the least value of each range [first, last) is, the first of several; (groups, ranges)."""
+        longest = np.frexp(np.maximum(last - first, 1))[1] - 1
+        found = np.zeros_like(first)
+        rows = np.arange(len(first))[:, None]
+        for size in np.unique(longest).tolist():
+            table = self.table[size]
+            end = table.shape[1] - 1
+            one = table[rows, np.minimum(first, end)]
+            other = table[rows, np.clip(last - 2**size, 0, end)]
+            found = np.where(longest == size, self._less(one, other), found)
+        return found
+
+    def of(self, first: Ints, last: Ints) -> Floats:
+        """Sum over the groups of the least value in each range, (ranges,); infinite where one is empty."""
+        rows = np.arange(len(first))[:, None]
+        values = np.where(first < last, self.values[rows, self.at(first, last)], np.inf)
+        total: Floats = values.sum(axis=0)
+        return total
+
+    def _less(self, one: Ints, other: Ints) -> Ints:
+        rows = np.arange(len(one))[:, None]
+        return np.where(self.values[rows, one] <= self.values[rows, other], one, other)
+
+
+def _selection(above: Floats) -> Floats:
+    selected: Floats = above.sum(axis=1)
+    return selected / selected[:, :1]
+
+
+def _tpr(above: Floats) -> Floats:
+    return above[:, 1] / above[:, 1, :1]
+
+
+def _fpr(above: Floats) -> Floats:
+    return above[:, 0] / above[:, 0, :1]
+
+
+BOUND: Mapping[str, tuple[Callable[[Floats], Floats], ...]] = MappingProxyType(
+    {
+        "demographic_parity": (_selection,),
+        "four_fifths": (_selection,),
+        "equal_opportunity": (_tpr,),
+        "equalized_odds": (_tpr, _fpr),
+    }
+)
+"""Rates whose gap is bounded, from the weight at or above each candidate, (groups, 2, candidates)."""
