@@ -52,6 +52,15 @@ def typed_column(name: str, column: Column) -> pl.Expr:
     return pl.col(name).cast(TYPES[column.type], strict=False)
 
 
+def looked_up(frame: pl.DataFrame, data: Dataset) -> dict[str, pl.Expr]:
+    """Columns that the plan makes from others; a value that its table lacks is null."""
+    return {
+        name: pl.col(made.column).cast(pl.String).replace_strict(made.values, default=None)
+        for name, column in data.described().items()
+        if (made := column.looked_up) is not None and made.column in frame.columns
+    }
+
+
 def describe(frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
     """Table what an audit sees of each sample.
 

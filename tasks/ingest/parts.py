@@ -16,7 +16,7 @@ from tasks.errors import Refusal, SourceAltered
 from tasks.evidence.digest import digest_file, digest_of, write_atomically
 from tasks.evidence.records import Dataset, FileRef, Part, Record
 from tasks.ingest.archive import digest_source
-from tasks.ingest.described import ROW_DIGEST, ROW_ID, row_digests, type_frame
+from tasks.ingest.described import ROW_DIGEST, ROW_ID, looked_up, row_digests, type_frame
 from tasks.ingest.division import tested_rows
 from tasks.ingest.kinds import kind_of
 from tasks.plan.data import Data
@@ -188,7 +188,7 @@ def _read(paths: list[Path], data: Data) -> pl.DataFrame:
     if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
         names = ", ".join(path.name for path in paths)
         raise Refusal(f"{names}: column {', '.join(taken)} has a reserved name; rename it in the source")
-    frame = frame.with_columns(_looked_up(frame, data))
+    frame = frame.with_columns(**looked_up(frame, data))
     return frame.with_columns(pl.Series(ROW_DIGEST, row_digests(frame, data), pl.String))
 
 
@@ -204,15 +204,6 @@ def _prepared(folder: Path, part: str) -> Path:
     """Where a part is prepared; audit sets are named apart from the plan's own parts."""
     name = part if part in PART_NAMES else f"audit-{part}"
     return folder / "prepared" / f"{name}.parquet"
-
-
-def _looked_up(frame: pl.DataFrame, data: Data) -> list[pl.Expr]:
-    """Columns that the plan makes from others; a value that its table lacks is null."""
-    return [
-        pl.col(made.column).cast(pl.String).replace_strict(made.values, default=None).alias(name)
-        for name, column in data.described().items()
-        if (made := column.looked_up) is not None and made.column in frame.columns
-    ]
 
 
 def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[str, pl.DataFrame]:

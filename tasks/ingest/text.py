@@ -29,12 +29,20 @@ def read(paths: Sequence[Path], data: Text) -> pl.DataFrame:
     kept = [name for name in (*data.columns, data.label.column) if name in frame.columns]
     return frame.select(
         form.alias(FORM),
-        *(column.alias(name) for name, column in describe_text(text).items()),
-        *(_identity(text, levels).alias(name) for name, levels in data.identities.items()),
-        *(_frame(text, data.identities[by]).alias(name) for name, by in data.frames.items()),
+        *(column.alias(name) for name, column in made_of_text(data).items()),
         *kept,
         pl.when(form == SOUND).then(text).alias(data.text),
     )
+
+
+def made_of_text(data: Text) -> dict[str, pl.Expr]:
+    """Columns that follow from the text: what describes it, its identities and its frames."""
+    text = pl.col(data.text)
+    return {
+        **describe_text(text),
+        **{name: _identity(text, levels) for name, levels in data.identities.items()},
+        **{name: _frame(text, data.identities[by]) for name, by in data.frames.items()},
+    }
 
 
 def describe_text(text: pl.Expr) -> dict[str, pl.Expr]:

@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tasks.mitigate.augmentation import augmented
+from tasks.mitigate.counterfactual import counterfactual
+from tasks.mitigate.resampling import resampled
 from tasks.mitigate.reweigh import reweighed
 from tasks.mitigate.sample import Sample
+from tasks.mitigate.synthesis import synthesised
 from tasks.plan.judgement import Judgement
-from tasks.plan.mitigation import Reweighing, Step
+from tasks.plan.mitigation import Augmentation, Counterfactual, Resampling, Reweighing, Step, Synthesis
 
 Change = Callable[[Sample, Any, Judgement, np.random.Generator], Sample]
 
@@ -20,7 +24,15 @@ def _reweighing(sample: Sample, step: Reweighing, _: Judgement, __: np.random.Ge
     return sample._replace(weights=reweighed(sample.described, sample.weights, step))
 
 
-CHANGES: Mapping[type, Change] = MappingProxyType({Reweighing: _reweighing})
+CHANGES: Mapping[type, Change] = MappingProxyType(
+    {
+        Augmentation: augmented,
+        Counterfactual: counterfactual,
+        Resampling: resampled,
+        Reweighing: _reweighing,
+        Synthesis: synthesised,
+    }
+)
 """What each step of rows does with them."""
 
 

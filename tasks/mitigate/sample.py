@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tasks.ingest.described import describe, typed_column
+from tasks.plan.judgement import Judgement
+
 
 class Sample(NamedTuple):
     """Fit rows: never validation or test rows.
@@ -27,6 +30,25 @@ class Sample(NamedTuple):
     def at(self, rows: npt.NDArray[np.int64]) -> Sample:
         """Some of the rows, in the order of their positions; a position may occur again."""
         return Sample(self.frame[rows], self.described[rows], self.weights[rows], self.made[rows])
+
+    def copies(self, rows: npt.NDArray[np.int64], frame: pl.DataFrame, judgement: Judgement) -> Sample:
+        """Copies of some rows that a step has changed: made, and described by what they now are.
+
+        Args:
+            rows: positions of those that they are copies of, shape (m,); a position may occur again.
+            frame: the changed rows, m of them.
+            judgement: says what describes a row.
+        """
+        columns = judgement.data.described()
+        typed = frame.with_columns(
+            typed_column(name, column) for name, column in columns.items() if name in frame.columns
+        )
+        described = describe(typed, judgement).select(self.described.columns)
+        return Sample(typed, described, self.weights[rows], np.ones(len(rows), bool))
+
+    def as_made(self) -> Sample:
+        """The same rows, all of them made by a step."""
+        return self._replace(made=np.ones(len(self.made), bool))
 
     def plus(self, other: Sample) -> Sample:
         """These rows and then the other's."""

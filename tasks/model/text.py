@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from .inputs import Flags, Front, Inputs, Steps, Table, column_of, refuse
+from .terms import TERM, pattern_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -32,16 +34,26 @@ class TextFeatures:
         length: tokens kept of a text, from its start.
         embedding: width of the vector that stands for a token.
         tokenizer: Hugging Face's JSON of it, which also says how texts are normalised.
+        masked: terms (whole words, any case) that the model never sees: each becomes ``<term>`` before the
+            tokenizer, here and where the model is served.
     """
 
     column: str
     length: int
     embedding: int
     tokenizer: str
+    masked: tuple[str, ...] = ()
 
     @classmethod
     def fit(
-        cls, column: str, texts: Sequence[str], kind: str, vocabulary: int, length: int, embedding: int
+        cls,
+        column: str,
+        texts: Sequence[str],
+        kind: str,
+        vocabulary: int,
+        length: int,
+        embedding: int,
+        masked: Sequence[str] = (),
     ) -> TextFeatures:
         """Learn the tokens from the texts: give it fit rows alone.
 
@@ -52,11 +64,12 @@ class TextFeatures:
             vocabulary: tokens at most, two of them for padding and for what is unknown.
             length: tokens kept of a text.
             embedding: width of a token's vector.
+            masked: terms that are no tokens.
         """
         from .tokens import train_tokenizer  # noqa: PLC0415 - a tokenizer's library loads only where it is used
 
-        cut = [text[: length * CHARACTERS_A_TOKEN] for text in texts]
-        return cls(column, length, embedding, train_tokenizer(cut, kind, vocabulary))
+        given = cls(column, length, embedding, "", tuple(masked))
+        return replace(given, tokenizer=train_tokenizer(given._given(texts), kind, vocabulary))
 
     @cached_property
     def _tokens(self) -> Tokenizer:
@@ -67,6 +80,15 @@ class TextFeatures:
         made.enable_truncation(self.length)
         made.no_padding()
         return made
+
+    @cached_property
+    def _terms(self) -> re.Pattern[str]:
+        return pattern_of(self.masked)
+
+    def _given(self, texts: Iterable[str]) -> list[str]:
+        """What the tokenizer is given of the texts: their starts, with the terms masked."""
+        cut = [text[: self.length * CHARACTERS_A_TOKEN] for text in texts]
+        return [self._terms.sub(TERM, text) for text in cut] if self.masked else cut
 
     def encode(self, frame: Table) -> Inputs:
         """``tokens``, int32 (n, length), filled up with 0; a text is cut after ``length`` tokens.
@@ -80,9 +102,7 @@ class TextFeatures:
         refuse(list(_problems(self.column, texts)))
         tokens = np.zeros((len(texts), self.length), np.int32)
         for start in range(0, len(texts), ENCODED_AT_ONCE):
-            cut = [
-                text[: self.length * CHARACTERS_A_TOKEN] for text in texts[start : start + ENCODED_AT_ONCE]
-            ]
+            cut = self._given(texts[start : start + ENCODED_AT_ONCE])
             # Of the fast way's answers the tokens alone are looked at, so offsets are not computed.
             for row, found in enumerate(self._tokens.encode_batch_fast(cut), start):
                 kept = found.ids or [UNKNOWN]  # a text of nothing but what is taken out is one unknown token
@@ -103,8 +123,9 @@ class TextFeatures:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> TextFeatures:
-        """The opposite of ``to_json``."""
-        return cls(**{name: value for name, value in stored.items() if name != "kind"})
+        """The opposite of ``to_json``; a model that was stored before there was any masking masks nothing."""
+        given = {name: value for name, value in stored.items() if name not in ("kind", "masked")}
+        return cls(**given, masked=tuple(stored.get("masked", ())))
 
 
 class Tokens(Front):

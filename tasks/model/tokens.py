@@ -10,8 +10,8 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 SPECIAL = [PAD, UNKNOWN]  # tokens 0 and 1
 ADDRESS, MENTION = r"https?://\S+|www\.\S+", r"@\w+"
-PIECE = r"<(?:url|user)>|\w+(?:['\u2019]\w+)*|[^\w\s]"
-"""A word with its apostrophes, an address, a mention, or any other character that shows."""
+PIECE = r"<(?:url|user|term)>|\w+(?:['\u2019]\w+)*|[^\w\s]"
+"""A word with its apostrophes, an address, a mention, a masked term, or any other character that shows."""
 
 
 def train_tokenizer(texts: Sequence[str], kind: str, vocabulary: int) -> str:

@@ -50,10 +50,7 @@ def _step_problems(step: Step, judgement: Judgement, excluded: Sequence[str]) ->
     elif isinstance(step, Masking):
         yield "masking is of text; a table's column is left out by recipe.features.exclude"
     if isinstance(step, Counterfactual) and not isinstance(data, Text):
-        if step.swaps or not isinstance(data, Tabular):
-            yield f"counterfactual: `swaps` are of text and `attribute` is of tables, the data is {data.kind}"
-        elif step.attribute in judgement.protected:
-            yield from _seen_problems(step.attribute, judgement, excluded)
+        yield from _copy_problems(step, judgement, excluded)
     if isinstance(step, Synthesis) and not isinstance(data, Tabular):
         yield f"synthesis is of tables, the data is {data.kind}"
     if isinstance(step, Augmentation) and data.kind not in ("image", "audio"):
@@ -78,10 +75,15 @@ def _text_problems(step: Masking | Counterfactual, data: Text) -> Iterator[str]:
             yield f"identities: {name!r} is none of judgement.data.identities (there are: {known})"
 
 
-def _seen_problems(attribute: str, judgement: Judgement, excluded: Sequence[str]) -> Iterator[str]:
-    """A swap of what the model never sees would copy rows, and teach nothing."""
-    column = judgement.protected[attribute].column
-    if column in excluded or judgement.data.described()[column].personal:
+def _copy_problems(step: Counterfactual, judgement: Judgement, excluded: Sequence[str]) -> Iterator[str]:
+    """Of what is no text: a table's copies have another level of one attribute, which the model sees."""
+    data, attribute = judgement.data, step.attribute
+    if attribute is None or not isinstance(data, Tabular):
+        yield f"counterfactual: `swaps` are of text and `attribute` is of tables, the data is {data.kind}"
+    elif len(crossing(attribute)) > 1:
+        yield f"counterfactual: one attribute gets another level, found the crossing {attribute!r}"
+    elif attribute in judgement.protected and judgement.protected[attribute].column in excluded:
+        column = judgement.protected[attribute].column
         yield f"counterfactual: the model never sees column {column!r}, so a copy would be the row itself"
 
 

@@ -56,10 +56,12 @@ class Counterfactual(Member):
     @field_validator("swaps")
     @classmethod
     def _terms_change(cls, swaps: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        same = sorted({one for one, other in swaps if one.lower() == other.lower()})
-        if same:
+        alike = [tuple(" ".join(term.lower().split()) for term in pair) for pair in swaps]
+        if same := sorted({one for one, other in alike if one == other}):
             raise ValueError(f"{', '.join(map(repr, same))}: a term is swapped for another, found itself")
-        terms = [term.lower() for pair in swaps for term in pair]
+        terms = [term for pair in alike for term in pair]
+        if "" in terms:
+            raise ValueError("a term of one character at least is expected, found a blank one")
         if twice := sorted({term for term in terms if terms.count(term) > 1}):
             raise ValueError(f"{', '.join(map(repr, twice))}: a term stands in one pair, found in several")
         return swaps
@@ -82,7 +84,7 @@ class Augmentation(Member):
         0.01, description="deviation of added noise, as a share of the full range"
     )
     copies: Annotated[float, Field(ge=0, le=10)] = Field(
-        0.0, description="altered copies of every row, beside those that balance the cells"
+        0.0, description="altered copies of each row of the largest cell; the other cells keep up with it"
     )
 
 
@@ -104,7 +106,9 @@ class Masking(Member):
     identities: Annotated[list[str], Field(min_length=1)] = Field(
         description="columns of judgement.data.identities whose terms are masked"
     )
-    also: list[str] = Field(default_factory=list, description="further terms")
+    also: list[Annotated[str, Field(pattern=r"\S")]] = Field(
+        default_factory=list, description="further terms"
+    )
 
 
 class Constraint(Member):

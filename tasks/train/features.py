@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 
+from tasks.mitigate.masking import masked_terms
 from tasks.model import audio, image, tabular, text
 from tasks.model.inputs import Features
 from tasks.plan.data import Audio, Image, Tabular, Text
@@ -93,12 +94,13 @@ def _text(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Text)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
+    masked = masked_terms(plan.recipe.mitigation, data)
     if isinstance(plan.recipe.model, Pretrained):
         start = read_pretrained(plan.recipe.model)
-        return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer)
+        return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer, masked)
     texts = frame[data.text].filter(kept).to_list()
     return text.TextFeatures.fit(
-        data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding
+        data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding, masked
     )
 
 
