@@ -118,13 +118,22 @@ class Constraint(Member):
     kind: Literal["constraint"]
     metric: Literal["demographic_parity", "equalized_odds", "bounded_group_loss"]
     attribute: str
-    slack: Slack = Field(
+    slack: Annotated[float, Field(ge=0)] = Field(
         0.02, description="allowed gap between a group's rate and all rows'; of a loss: the bound, in nats"
     )
     bound: Annotated[float, Field(gt=0, le=1000)] = Field(
-        10.0, description="largest sum of the multipliers: how much the constraint may weigh against the loss"
+        2.0, description="largest sum of the multipliers: how much the constraint may weigh against the loss"
     )
     rate: Annotated[float, Field(gt=0, le=100)] = Field(2.0, description="of the exponentiated gradient")
+
+    @model_validator(mode="after")
+    def _slack_has_the_metrics_unit(self) -> Constraint:
+        of_loss = self.metric == "bounded_group_loss"
+        if of_loss and "slack" not in self.model_fields_set:
+            raise ValueError("`slack` is expected: the mean loss, in nats, that no group shall exceed")
+        if not of_loss and self.slack >= 1:
+            raise ValueError(f"a slack below 1 is expected, a difference of rates; found {self.slack:g}")
+        return self
 
 
 class Adversary(Member):

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from tasks.errors import AssayError
-from tasks.mitigate.pressure import pressure_of
+from tasks.mitigate.during import pressure_of
 from tasks.model.inputs import Features
 from tasks.model.network import Network
 from tasks.plan.model import Pretrained
@@ -36,7 +36,7 @@ def settings_of(plan: Plan) -> dict[str, Any]:
 
 
 def begin(
-    features: Features, objective: Objective, plan: Plan, device: torch.device, groups: int = 0
+    features: Features, objective: Objective, plan: Plan, device: torch.device, rows: Rows
 ) -> loop.State:
     """A fresh network on the device, with its optimiser and the pressure of a step during training.
 
@@ -45,7 +45,7 @@ def begin(
         objective: of the plan.
         plan: its recipe.
         device: to train on.
-        groups: that the step tells apart.
+        rows: to learn from, whose labels and groups such a step counts.
 
     Raises:
         AssayError: the device or this machine can't do what the recipe asks for.
@@ -62,7 +62,7 @@ def begin(
         torch.use_deterministic_algorithms(mode=True)  # tells the compiler too
         network.front.compile()
         network.body.compile()
-    pressure = pressure_of(recipe.mitigation, objective.rule, groups)
+    pressure = pressure_of(recipe.mitigation, objective.rule, rows.labels, rows.groups)
     learning = [*network.parameters()]
     if pressure is not None:
         learning += pressure.to(device).parameters()

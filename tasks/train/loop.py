@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
 import torch
@@ -33,11 +33,10 @@ class State:
         network: in training.
         optimizer: of the network's parameters, and of the pressure's.
         pressure: of the recipe's step during training, if it has one.
-        best: the weights with the lowest validation loss so far, by name; under a pressure, of the epochs
-            with the least excess.
+        best: the weights of the best epoch so far, by name.
         history: one entry an epoch.
         best_epoch: the epoch of ``best``, 0 before the first.
-        batch_losses: mean loss of each batch of the last epoch; not in a checkpoint.
+        batch_losses: mean loss of each batch of the last epoch, without the pressure; not in a checkpoint.
     """
 
     network: Network
@@ -48,13 +47,27 @@ class State:
     best_epoch: int = 0
     batch_losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
-    def parameters(self) -> list[nn.Parameter]:
-        """All that the optimiser changes."""
-        return [*self.network.parameters(), *(self.pressure.parameters() if self.pressure else ())]
+    def learners(self) -> list[list[nn.Parameter]]:
+        """All that the optimiser changes: the network's, then the pressure's where it learns."""
+        found = [[*self.network.parameters()], [*(self.pressure.parameters() if self.pressure else ())]]
+        return [each for each in found if each]
 
     def stale_epochs(self) -> int:
         """Epochs since the best one."""
         return len(self.history) - self.best_epoch
+
+    def costs(self) -> list[float]:
+        """Of each epoch, what is least in the best one: validation loss, and excess at its price."""
+        price = self.pressure.price if self.pressure else 0.0
+        return [epoch.validation_loss + price * epoch.excess for epoch in self.history]
+
+    def record(self, epoch: Epoch) -> None:
+        """Add an epoch to the history, and keep the weights if it is the best so far."""
+        self.history.append(epoch)
+        *before, cost = self.costs()
+        if cost < min(before, default=math.inf):
+            self.best = {name: value.clone() for name, value in self.network.state_dict().items()}
+            self.best_epoch = epoch.epoch
 
 
 Callback: TypeAlias = Callable[[State], None]
@@ -70,7 +83,7 @@ def run(
     callbacks: Sequence[Callback],
     team: Team = ALONE,
 ) -> None:
-    """Train ``state`` until the last epoch, or until validation has not improved for ``patience`` epochs.
+    """Train ``state`` until the last epoch, or until ``patience`` epochs in a row have not been the best.
 
     Each epoch draws from its own seed, so a run that goes on from a checkpoint draws the same numbers.
 
@@ -97,19 +110,14 @@ def run(
         loss, metric = objective.measure(scores, validation.labels, validation.weights)
         if not math.isfinite(loss):
             raise Refusal(_not_finite(training, f"epoch {epoch}", f"{loss:g} on validation rows"))
-        excess = _settled(state, scores, validation, team)
-        before = ((past.excess, past.validation_loss) for past in state.history)
-        if (excess, loss) < min(before, default=(math.inf, math.inf)):
-            state.best = {name: value.clone() for name, value in state.network.state_dict().items()}
-            state.best_epoch = epoch
-        state.history.append(
+        state.record(
             Epoch(
                 epoch=epoch,
                 train_loss=train_loss,
                 validation_loss=loss,
                 validation_metric=metric,
                 rate=rate,
-                excess=excess,
+                excess=_settled(state, scores, validation, team),
             )
         )
         for callback in callbacks:
@@ -122,7 +130,7 @@ def _settled(state: State, scores: torch.Tensor, validation: Rows, team: Team) -
         return 0.0
     assert validation.groups is not None  # noqa: S101 - `prepare` gives them to whoever has a pressure
     state.pressure.settle(team.total)
-    return state.pressure.excess(scores, validation.labels, validation.groups, validation.weights)
+    return state.pressure.excess(scores, validation.labels, validation.groups)
 
 
 def _stale(state: State, training: Training) -> bool:
@@ -133,14 +141,14 @@ def _train_epoch(
     state: State, fit: Rows, objective: Objective, training: Training, epoch: int, team: Team
 ) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""
-    network, optimizer = state.network.train(), state.optimizer
+    network, optimizer, learners = state.network.train(), state.optimizer, state.learners()
     device = next(network.parameters()).device
     n = len(fit.labels)
     order = torch.randperm(n).to(fit.labels.device)
     count = math.ceil(n / training.batch)
     together = count if isinstance(training.optimizer, GradientDescent) else training.accumulate
     steps = math.ceil(count / together)
-    past = [each.validation_loss for each in state.history]
+    past = state.costs()
     whole = min(n, together * training.batch)
     share = torch.full((), 1 / whole, device=device)
     drawn = batches(network, fit, *_shared(order, training.batch, team))
@@ -156,14 +164,16 @@ def _train_epoch(
             share = torch.full((), 1 / rows, device=device)
         for j, batch in enumerate(islice(drawn, together), start=i * together):
             outputs = _outputs(network, batch.inputs, training)
-            total = objective.losses(outputs, batch.labels) @ batch.weights
-            if state.pressure is not None:
-                total = total + state.pressure(outputs, batch.labels, batch.groups, batch.weights)
-            total.backward(share)  # type: ignore[no-untyped-call]
+            losses = objective.losses(outputs, batch.labels)
+            total = losses @ batch.weights
             sums[j] = total.detach()
-        team.add_up(state.parameters())
+            if state.pressure is not None:
+                total = total + state.pressure(outputs, batch.labels, batch.groups, losses)
+            total.backward(share)  # type: ignore[no-untyped-call]
+        team.add_up(chain.from_iterable(learners))
         if training.clip_norm is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), training.clip_norm)
+            for parameters in learners:  # each by its own norm: an adversary's must not shrink the network's
+                nn.utils.clip_grad_norm_(parameters, training.clip_norm)
         optimizer.step()
     # Looked at once an epoch: on a GPU each look would wait for the device.
     losses = team.total(torch.stack(sums)).cpu()

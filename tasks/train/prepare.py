@@ -40,7 +40,6 @@ class Prepared(NamedTuple):
         validation: rows that choose the epoch.
         set_aside: validation rows left out, because they hold a category that no fit row does.
         made: fit rows that a step against bias made.
-        groups: levels that a step during training tells apart; none without one.
     """
 
     features: Features
@@ -48,7 +47,6 @@ class Prepared(NamedTuple):
     validation: Rows
     set_aside: int
     made: int = 0
-    groups: tuple[str, ...] = ()
 
 
 def prepare(
@@ -93,7 +91,7 @@ def prepare(
         if power:
             factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
-    return Prepared(features, *rows, int(strange.sum()), int(learned.made.sum()), levels)
+    return Prepared(features, *rows, int(strange.sum()), int(learned.made.sum()))
 
 
 def _rows(
@@ -137,12 +135,29 @@ def _weights(sample: Sample, kept: npt.NDArray[np.bool_], steps: Sequence[Reweig
 
 
 def _levels(sample: Sample, kept: npt.NDArray[np.bool_], plan: Plan) -> tuple[str, ...]:
-    """Levels, among the rows to learn from, of the attribute that a step during training names."""
+    """Levels that a step during training tells apart: those that it has fit rows enough of, in order.
+
+    Of a level that the gate does not judge either there are too few: a handful of rows in a large network
+    can be learned by heart, and their rate on validation rows is noise.
+
+    Raises:
+        Refusal: there are not two.
+    """
     step = next((step for step in plan.recipe.mitigation if step.stage == "training"), None)
     if step is None:
         return ()
-    found = _crossed(sample.described, attribute_of(step)).filter(pl.Series(kept))
-    return tuple(found.unique().sort().to_list())
+    attribute, small = attribute_of(step), plan.judgement.too_small
+    least = small.smallest_denominator if small.policy == "report" else 1
+    rows = dict(_crossed(sample.described, attribute).filter(pl.Series(kept)).value_counts().iter_rows())
+    levels = tuple(sorted(level for level, count in rows.items() if count >= least))
+    if len(levels) < 2:
+        found = ", ".join(f"{level!r} ({rows[level]} rows)" for level in sorted(rows))
+        raise Refusal(
+            f"recipe.mitigation: {step.kind} by {attribute!r}: a constraint on an attribute absent from "
+            f"training: two levels of {least} fit rows or more are expected, found {found}; name another "
+            "attribute, or leave the step out"
+        )
+    return levels
 
 
 def _groups(sample: Sample, kept: npt.NDArray[np.bool_], levels: Sequence[str], plan: Plan) -> torch.Tensor:

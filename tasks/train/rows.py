@@ -17,7 +17,8 @@ class Rows(NamedTuple):
         inputs: encoded, n rows; or what the front made of them.
         labels: int64 (n,), position of the class, or float32 (n,), a number.
         weights: float32 (n,), mean 1.
-        groups: int64 (n,), position of the level, for a step during training; -1 for one that no fit row has.
+        groups: int64 (n,), position of the level, for a step during training; -1 for one
+            that is not told apart.
     """
 
     inputs: Inputs | Steps

@@ -121,7 +121,7 @@ def _fit(
     callbacks: Sequence[loop.Callback],
 ) -> tuple[Network, loop.State, int | None]:
     """Fit, from a checkpoint if there is one; gives the best network, on the CPU."""
-    state = begin(prepared.features, objective, plan, device, len(prepared.groups))
+    state = begin(prepared.features, objective, plan, device, prepared.fit)
     if plan.recipe.training.workers > 1:
         resumed_from = fit_together(state, prepared, plan, saved, callbacks)
     else:

@@ -100,7 +100,6 @@ def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints)
         "features": prepared.features.to_json(),
         "checkpoints": str(saved.folder.resolve()),
         "key": saved.key,
-        "groups": len(prepared.groups),
     }
     (folder / "job.json").write_text(json.dumps(told))
 
@@ -154,7 +153,7 @@ def main(folder: Path) -> None:
     try:
         with deterministic(max(1, plan.operations.compute.threads // size)):
             objective = objective_of(plan, rows[0].labels)
-            state = begin(features_from_json(job["features"]), objective, plan, device, job["groups"])
+            state = begin(features_from_json(job["features"]), objective, plan, device, rows[0])
             fit(state, rows, objective, plan, saved, [], Together(rank, size))
     except AssayError as error:
         (folder / ("refused" if isinstance(error, Refusal) else "failed")).write_text(str(error))

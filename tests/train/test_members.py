@@ -40,7 +40,7 @@ def weights_after(sample: Sample, plan: Plan) -> dict[str, torch.Tensor]:
     with deterministic(1):
         prepared = prepare(sample.frame, sample.described, None, plan)
         objective = objective_of(plan, prepared.fit.labels)
-        state = begin(prepared.features, objective, plan, CPU)
+        state = begin(prepared.features, objective, plan, CPU, prepared.fit)
         training = plan.recipe.training
         loop.run(state, prepared.fit, prepared.validation, objective, training, 1, [])
     return state.network.state_dict()

@@ -42,7 +42,8 @@ def test_rows_go_to_the_device_where_half_of_its_free_memory_holds_them(
 
 def test_batches_of_rows_that_stay_come_whole_and_on_the_device(sample: Sample, prepared: Prepared) -> None:
     objective = objective_of(sample.plan, prepared.fit.labels)
-    network = begin(prepared.features, objective, sample.plan, torch.device("cpu")).network.to(META)
+    state = begin(prepared.features, objective, sample.plan, torch.device("cpu"), prepared.fit)
+    network = state.network.to(META)
     drawn = list(batches(network, prepared.fit, torch.randperm(len(prepared.fit.labels)), 100))
     rows = len(prepared.fit.labels)
     assert [len(batch.labels) for batch in drawn] == [100] * (rows // 100) + [rows % 100]
@@ -64,7 +65,7 @@ def test_rows_that_stay_train_the_network_that_rows_on_the_device_do(
     for share in (1.0, 0.0):
         monkeypatch.setattr(streaming, "SHARE", share)
         with deterministic(1):
-            state = begin(prepared.features, objective, plan, device)
+            state = begin(prepared.features, objective, plan, device, prepared.fit)
             rows = placed(prepared.fit, device), placed(prepared.validation, device)
             assert rows[0].labels.device.type == (device.type if share else "cpu")
             loop.run(state, *rows, objective, plan.recipe.training, 1, [])

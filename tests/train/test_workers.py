@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tasks.errors import Refusal
+from tasks.plan.mitigation import Constraint
 from tasks.plan.plan import Plan
 from tasks.train.records import Trained
 from tests.train.conftest import Sample
@@ -27,6 +28,11 @@ WAITED = 20  # seconds
 def shared(plan: Plan, workers: int, **changed: object) -> Plan:
     """The plan without dropout and at a constant number of epochs."""
     return recipe(recipe(plan, "model", dropout=0.0), "training", patience=None, workers=workers, **changed)
+
+
+def constrained(plan: Plan) -> Plan:
+    step = Constraint(kind="constraint", metric="demographic_parity", attribute="sex", rate=20.0)
+    return plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"mitigation": [step]})})
 
 
 def losses(trained: Trained) -> list[float]:
@@ -45,7 +51,10 @@ def test_the_losses_of_a_hundred_steps_agree_with_one_process(sample: Sample, tm
 
 
 class Undisturbed(NamedTuple):
-    """Training by two that nothing stopped; of a batch of 101 rows one has 51, the other 50."""
+    """Training by two that nothing stopped; of a batch of 101 rows one has 51, the other 50.
+
+    It is under a constraint, whose multipliers follow from the sums of both.
+    """
 
     plan: Plan
     trained: Trained
@@ -55,15 +64,17 @@ class Undisturbed(NamedTuple):
 
 @pytest.fixture(scope="module")
 def undisturbed(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    plan = shared(sample.plan, 2, epochs=EPOCHS, batch=101)
+    plan = constrained(shared(sample.plan, 2, epochs=EPOCHS, batch=101))
     folder, told = tmp_path_factory.mktemp("undisturbed"), list[int]()
     trained = run(sample, folder, plan=plan, callbacks=[lambda state: told.append(len(state.history))])
     return Undisturbed(plan, trained, folder, told)
 
 
 def test_uneven_shares_count_each_row_once(sample: Sample, undisturbed: Undisturbed, tmp_path: Path) -> None:
-    one = run(sample, tmp_path, plan=shared(sample.plan, 1, epochs=EPOCHS, batch=101))
+    one = run(sample, tmp_path, plan=constrained(shared(sample.plan, 1, epochs=EPOCHS, batch=101)))
     assert losses(undisturbed.trained)[:4] == pytest.approx(losses(one)[:4], abs=1e-4)
+    free = run(sample, tmp_path / "free", plan=shared(sample.plan, 1, epochs=4, batch=101))
+    assert losses(free)[3] < losses(one)[3] - 1e-3  # the multipliers weigh something by then
 
 
 def test_epochs_are_told_as_they_are_seen_and_the_last_is(undisturbed: Undisturbed) -> None:
