@@ -36,7 +36,7 @@ def champion_training_part(
     with tempfile.TemporaryDirectory() as scratch:
         earlier = read_locked(download_dossier(connection, present.run_id, Path(scratch)))
     try:
-        return fetch_parts(earlier, folder, settings.mirror).train.file
+        return fetch_parts(earlier, folder, settings.mirror, settings.data / plan.name).train.file
     except SourceError:
         return None
 

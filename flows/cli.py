@@ -114,6 +114,31 @@ def check(plan: PlanName) -> None:
 
 
 @app.command()
+def forget(
+    plan: PlanName,
+    unit: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="the sampling unit's value, as the raw file has it")
+    ] = None,
+    row: Annotated[str | None, typer.Option(metavar="DIGEST", help="one row, by its digest")] = None,
+) -> None:
+    """Leave a person's rows out of later versions, and delete the copies that hold them."""
+    from flows.forget import run_forget
+
+    _leave(run_forget(plan, unit, row))
+
+
+@app.command()
+def sweep(
+    places: Annotated[list[Path], typer.Argument(metavar="PATH...", help="files and folders")],
+    values: Annotated[Path, typer.Option(metavar="FILE", help="what must not be there, a value a line")],
+) -> None:
+    """Seek personal values in all that runs left, however wrapped. Exit 3 names each file."""
+    from flows.sweep import run_sweep
+
+    _leave(run_sweep(values, places))
+
+
+@app.command()
 def rollback(
     model: Annotated[str, typer.Argument(help="a registered model")],
     reason: Annotated[str, typer.Option(help="why; it stays on record")],

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prefect import flow
@@ -15,15 +16,16 @@ from flows.outcome import VERDICT_EXIT, Outcome
 from flows.states import ended
 from infra.settings import settings
 from tasks.errors import PlanError
-from tasks.fairness.verdict import Verdicts
+from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.register.client import connect
 from tasks.register.ledger import ledger_problems
 from tasks.register.registry import resolve
 from tasks.register.verify import download_dossier, registered_problems
 from tasks.replay.again import train_again
+from tasks.replay.forgotten import forgotten_since, run_without_rows
 from tasks.replay.records import Replayed
 from tasks.replay.replay import Replay
-from tasks.replay.workspace import rebuild_dataset, workspace_problems
+from tasks.replay.workspace import pinned_sources, rebuild_dataset, workspace_problems
 
 
 @flow(name="replay", flow_run_name="replay {target}")
@@ -43,11 +45,13 @@ def replay(target: str, retrain: bool = False) -> State[Outcome]:  # noqa: FBT00
             )
         if not under_replay.reached("verdicts"):
             return ended(_ended_early(under_replay))
-        raw = settings().data / plan.name / "raw"
-        under_replay.note(
-            "workspace", workspace_problems(plan, raw, dossier.folder), "raw files are as pinned, or absent"
-        )
-        dataset = rebuild_dataset(plan, raw, settings().mirror, Path(scratch))
+        here, pinned = settings().data / plan.name, pinned_sources(under_replay)
+        rebuild = partial(rebuild_dataset, plan, pinned, here, settings().mirror, Path(scratch))
+        if told := forgotten_since(plan, here):
+            return ended(_outcome(target, run_without_rows(under_replay, rebuild, told)))
+        altered = workspace_problems(plan, pinned, here / "raw", dossier.folder)
+        under_replay.note("workspace", altered, "raw files are as pinned, or absent")
+        dataset = rebuild()
         found = under_replay.run(dataset)
         if retrain:
             found = train_again(under_replay, dataset, found, Path(scratch))
@@ -101,6 +105,10 @@ def _outcome(target: str, found: Replayed) -> Outcome:
         *found.notes,
         f"the verdict of {target} is {verdict}",
     )
+    if found.lacking:
+        lines = (*lines, "not every number could be rebuilt, so nothing is a pass")
+        code = VERDICT_EXIT[verdict] or VERDICT_EXIT[Verdict.INCONCLUSIVE]
+        return Outcome(title="Rebuilt in part", exit_code=code, lines=lines, judged=found.judged)
     return Outcome(
         title="Every number rebuilt", exit_code=VERDICT_EXIT[verdict], lines=lines, judged=found.judged
     )

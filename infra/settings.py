@@ -4,7 +4,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,6 +25,9 @@ class Settings(BaseSettings):
     ui_host: str = Field("127.0.0.1", description="address that `assay ui` listens on")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="port of MLflow in `assay ui`")
     prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect in `assay ui`")
+    privacy_key: SecretStr | None = Field(
+        None, description="key of de-identification, hex or base64; var/keys/privacy.key when absent"
+    )
     start_seconds: float = Field(120.0, gt=0, description="how long a server may take to start")
 
     @property

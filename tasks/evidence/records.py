@@ -42,6 +42,24 @@ class Part(Record):
     rows: int
 
 
+class Deidentified(Record):
+    """How the sources of a dataset version were de-identified; holds no value and no key.
+
+    Attributes:
+        fingerprint: of the key: 16 hex digits of the HMAC of a constant.
+        method: version of the rules, and of the recognisers where there were texts.
+        sources: name -> keyed hash of the raw file: HMAC-SHA256, under the plan's key, of its SHA-256.
+        replaced: what was replaced -> how often: a column's rule, or a kind found in texts.
+        forgotten: SHA-256 of the tombstones that were heeded, or None.
+    """
+
+    fingerprint: str
+    method: str
+    sources: dict[str, str]
+    replaced: dict[str, int]
+    forgotten: str | None
+
+
 class Dataset(Record):
     """A dataset version: bytes pinned by DVC and named by SHA-256.
 
@@ -52,6 +70,7 @@ class Dataset(Record):
         test: rows that it is judged on.
         digest: SHA-256 over the sorted (name, sha256) of the sources and of all parts.
         audits: rows of the plan's audit sets, by name.
+        privacy: how the sources were de-identified; absent where the plan asks for none.
     """
 
     name: str
@@ -60,6 +79,7 @@ class Dataset(Record):
     test: Part
     digest: str
     audits: dict[str, Part] = Field(default_factory=dict)
+    privacy: Deidentified | None = Field(None, exclude_if=lambda found: found is None)
 
     @property
     def parts(self) -> dict[str, Part]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tasks.errors import Refusal, SourceAltered
 from tasks.evidence.digest import digest_file, digest_of, write_atomically
-from tasks.evidence.records import Dataset, FileRef, Part, Record
+from tasks.evidence.records import Dataset, Deidentified, FileRef, Part, Record
 from tasks.ingest.archive import digest_source
 from tasks.ingest.described import ROW_DIGEST, ROW_ID, looked_up, row_digests, type_frame
 from tasks.ingest.division import tested_rows
+from tasks.ingest.fetched import altered_sources, difference, expected_sources, read_fetched
 from tasks.ingest.kinds import kind_of
 from tasks.plan.data import Data
 from tasks.plan.judgement import Judgement
@@ -46,6 +47,7 @@ class Manifest(Record):
     version: Literal[2] = 2
     sources: dict[str, Pinned]
     parts: dict[str, Entry]
+    privacy: Deidentified | None = Field(None, exclude_if=lambda found: found is None)
 
 
 def prepare(plan: Plan, folder: Path) -> Manifest:
@@ -59,7 +61,7 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
         SourceAltered: if a raw file is not what the plan pins.
         Refusal: if a file is empty, can't be read as its format, or holds a column with a reserved name.
     """
-    problems = _altered_sources(plan, folder)
+    problems = altered_sources(folder / "raw", expected_sources(plan, folder / "raw"))
     if problems:
         raise SourceAltered("\n".join(problems))
     _refuse_empty_sources(plan, folder)
@@ -74,7 +76,8 @@ def prepare(plan: Plan, folder: Path) -> Manifest:
         entries[name] = _entry(path, frame.height)
     raw = [folder / "raw" / source.name for source in plan.judgement.sources]
     sources = {path.name: Pinned(sha256=digest_source(path), bytes=path.stat().st_size) for path in raw}
-    manifest = Manifest(sources=sources, parts=entries)
+    found = read_fetched(folder / "raw").found if plan.judgement.privacy is not None else None
+    manifest = Manifest(sources=sources, parts=entries, privacy=found)
     text = json.dumps(manifest.model_dump(), indent=2, sort_keys=True) + "\n"
     write_atomically(folder / "manifest.json", text.encode())
     return manifest
@@ -88,14 +91,17 @@ def dataset_of(plan: Plan, folder: Path) -> Dataset:
     Raises:
         SourceAltered: listing every file that is missing or has other bytes than it should.
     """
-    manifest = _read_manifest(folder / "manifest.json")
-    problems = _altered_sources(plan, folder)
+    manifest = read_manifest(folder / "manifest.json")
+    wanted = expected_sources(plan, folder / "raw")
+    if plan.judgement.privacy is not None:  # the plan pins the raw files, the manifest what is left of them
+        wanted = {name: file.sha256 for name, file in manifest.sources.items()}
+    problems = altered_sources(folder / "raw", wanted)
     names = [*PART_NAMES, *plan.judgement.audits]
     if lacking := [name for name in names if name not in manifest.parts]:
         raise SourceAltered(f"{folder / 'manifest.json'}: no part {', '.join(lacking)}")
     for name in names:
         path, expected = _prepared(folder, name), manifest.parts[name].sha256
-        problems += _difference(path, expected, digest_file(path) if path.is_file() else None)
+        problems += difference(path, expected, digest_file(path) if path.is_file() else None)
     if problems:
         raise SourceAltered("\n".join(problems))
     sources = tuple(_reference(folder / "raw" / source.name) for source in plan.judgement.sources)
@@ -111,6 +117,7 @@ def dataset_of(plan: Plan, folder: Path) -> Dataset:
         test=parts.pop("test"),
         digest=digest_of(sorted(named)),
         audits=parts,
+        privacy=manifest.privacy,
     )
 
 
@@ -126,7 +133,7 @@ def read_raw_part(dataset: Dataset, part: str) -> pl.DataFrame:
     """
     file = dataset.parts[part].file
     path = Path(file.path)
-    if problems := _difference(path, file.sha256, digest_file(path) if path.is_file() else None):
+    if problems := difference(path, file.sha256, digest_file(path) if path.is_file() else None):
         raise SourceAltered("\n".join(problems))
     return pl.read_parquet(path)
 
@@ -157,7 +164,7 @@ def read_sources(folder: Path, data: Data) -> dict[Side, pl.DataFrame]:
     """
     parts = sorted({source.part for source in data.sources})
     return {
-        part: _read([folder / source.name for source in data.sources if source.part == part], data)
+        part: read_rows([folder / source.name for source in data.sources if source.part == part], data)
         for part in parts
     }
 
@@ -172,7 +179,7 @@ def read_audit_set(folder: Path, judgement: Judgement) -> pl.DataFrame:
     Raises:
         Refusal: as :func:`read_sources`; and where no row has the values that the plan wants.
     """
-    frame = _read([folder / source.name for source in judgement.data.sources], judgement.data)
+    frame = read_rows([folder / source.name for source in judgement.data.sources], judgement.data)
     if not judgement.test_set.where:
         return frame
     chosen = frame.filter(tested_rows(frame, judgement))
@@ -182,8 +189,12 @@ def read_audit_set(folder: Path, judgement: Judgement) -> pl.DataFrame:
     return chosen
 
 
-def _read(paths: list[Path], data: Data) -> pl.DataFrame:
-    """Files of one part, with every row named by its digest."""
+def read_rows(paths: Sequence[Path], data: Data) -> pl.DataFrame:
+    """Files of one part, with every row named by its digest.
+
+    Raises:
+        Refusal: as :func:`read_sources`.
+    """
     frame = kind_of(data).read(paths, data)
     if taken := sorted({ROW_ID, ROW_DIGEST} & set(frame.columns)):
         names = ", ".join(path.name for path in paths)
@@ -215,14 +226,6 @@ def _divide(judgement: Judgement, frames: dict[Side, pl.DataFrame]) -> dict[str,
     return {"train": whole.filter(~tested), "test": whole.filter(tested)}
 
 
-def _altered_sources(plan: Plan, folder: Path) -> list[str]:
-    problems: list[str] = []
-    for source in plan.judgement.sources:
-        path = folder / "raw" / source.name
-        problems += _difference(path, source.sha256, digest_source(path) if path.is_file() else None)
-    return problems
-
-
 def _refuse_empty_sources(plan: Plan, folder: Path) -> None:
     names = [source.name for source in plan.judgement.sources]
     empty = [name for name in names if (folder / "raw" / name).stat().st_size == 0]
@@ -234,12 +237,6 @@ def _refuse_empty_sources(plan: Plan, folder: Path) -> None:
         )
 
 
-def _difference(path: Path, expected: str, found: str | None) -> list[str]:
-    if found is None:
-        return [f"{path}: the file is missing; sha256 {expected} is expected"]
-    return [] if found == expected else [f"{path}: sha256 {expected} is expected, found {found}"]
-
-
 def _entry(path: Path, rows: int) -> Entry:
     return Entry(rows=rows, sha256=digest_file(path), bytes=path.stat().st_size)
 
@@ -249,7 +246,12 @@ def _reference(path: Path) -> FileRef:
     return FileRef.of(absolute, relative_to=here if absolute.is_relative_to(here) else None)
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read ``manifest.json``.
+
+    Raises:
+        SourceAltered: if it is missing or no manifest.
+    """
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:

@@ -33,6 +33,7 @@ CODE = (
             "audio",
             "described",
             "division",
+            "fetched",
             "files",
             "image",
             "kinds",
@@ -46,6 +47,7 @@ CODE = (
     ),
     "tasks/model/decode.py",
 )
+CACHE = Path(".dvc") / "cache"
 PYTHON = 'PATH=".venv/bin:$PATH" python -m tasks.ingest.stages'
 CONFIG = """[core]
     analytics = false
@@ -58,10 +60,15 @@ CONFIG = """[core]
 IGNORED = (".venv", "var", ".git", "build", "docs", "tests", "flows", "infra")
 
 
-def reproduce(workspace: Path, name: str) -> bool:
+def reproduce(workspace: Path, name: str, *, anew: bool = False) -> bool:
     """Bring the plan's two stages up to date, one run at a time in a workspace.
 
     A workspace without DVC gets it, and a plan that is not in the pipeline is added to it.
+
+    Args:
+        workspace: holds ``dvc.yaml``.
+        name: of the plan.
+        anew: run both stages whatever DVC thinks of them.
 
     Returns:
         Whether a stage was out of date, so that something was fetched or prepared.
@@ -82,7 +89,7 @@ def reproduce(workspace: Path, name: str) -> bool:
             try:
                 # DVC tells its stages on standard output, which is for the verdicts.
                 with redirect_stdout(sys.stderr), _environment(report), Repo(str(workspace)) as repo:
-                    return bool(repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}"))
+                    return bool(repo.reproduce(f"{workspace / 'dvc.yaml'}:prepare@{name}", force=anew))
             except SCMError as error:
                 raise _no_checkout(workspace) from error
             except DvcException as error:
@@ -119,13 +126,27 @@ def add_plan(workspace: Path, name: str) -> None:
 
 def damaged_copies(workspace: Path, name: str, made_by: Sequence[str] = ("fetch", "prepare")) -> list[Path]:
     """Cached copies of the plan's files whose content is no longer what they are named after."""
-    cache = workspace.absolute() / ".dvc" / "cache" / "files" / "md5"
-    lock = yaml.safe_load((workspace / "dvc.lock").read_text(encoding="utf-8"))
-    stages = [lock["stages"].get(f"{stage}@{name}", {"outs": []}) for stage in made_by]
-    listings = [_cached(cache, out["md5"]) for stage in stages for out in stage["outs"]]
-    whole = [json.loads(path.read_bytes()) for path in listings if path.suffix == ".dir" and path.is_file()]
-    copies = {_cached(cache, item["md5"]) for listing in whole for item in listing}
+    copies = {path for path in cached_copies(workspace, name, made_by) if path.suffix != ".dir"}
     return sorted(copy for copy in copies if copy.is_file() and _md5(copy) != copy.parent.name + copy.name)
+
+
+def cached_copies(
+    workspace: Path, name: str, made_by: Sequence[str] = ("fetch", "prepare"), cache: Path | None = None
+) -> set[Path]:
+    """Where the plan's files, as ``dvc.lock`` has them, are or would be kept: listings and their files.
+
+    Args:
+        workspace: holds ``dvc.lock``; without one nothing is kept.
+        name: of the plan.
+        made_by: the stages whose files are meant.
+        cache: a folder laid out like DVC's cache, as a remote is; the cache itself when absent.
+    """
+    lock_file, cache = workspace / "dvc.lock", (cache or workspace.absolute() / CACHE) / "files" / "md5"
+    lock = yaml.safe_load(lock_file.read_text(encoding="utf-8")) if lock_file.is_file() else {"stages": {}}
+    stages = [lock["stages"].get(f"{stage}@{name}", {"outs": []}) for stage in made_by]
+    outs = {_cached(cache, out["md5"]) for stage in stages for out in stage["outs"]}
+    whole = [json.loads(path.read_bytes()) for path in outs if path.suffix == ".dir" and path.is_file()]
+    return outs | {_cached(cache, item["md5"]) for listing in whole for item in listing}
 
 
 def _cached(cache: Path, md5: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tasks.errors import SourceAbsent, SourceError, SourceUnreachable
@@ -22,7 +23,9 @@ from tasks.ingest.origins import obtain
 from tasks.plan.source import Source
 
 
-def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
+def fetch(
+    source: Source, destination: Path, mirror: Path | None, pinned: Callable[[str], str] = str
+) -> FileRef:
     """Bring a source to ``destination``, decompressed; nothing half-written is ever left there.
 
     The mirror comes first (searched recursively for the name, also with .gz, .xz, .bz2), then
@@ -32,6 +35,7 @@ def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
         source: what is wanted.
         destination: the file to write.
         mirror: a folder with copies, or None.
+        pinned: from a file's SHA-256 to what the plan pins it by: the same, or a keyed hash of it.
 
     Returns:
         The file as written; its path is ``destination``.
@@ -50,7 +54,7 @@ def fetch(source: Source, destination: Path, mirror: Path | None) -> FileRef:
             folder.mkdir()
             try:
                 obtained = place if isinstance(place, Path) else obtain(place, folder)
-                return _accept(source, obtained, destination, folder / "accepted")
+                return _accept(source, obtained, destination, folder / "accepted", pinned)
             except SourceError as error:
                 failures.append(type(error)(f"{place}: {error}"))
     raise _all_failed(source, failures)
@@ -74,7 +78,9 @@ def _unpacked(source: Source, obtained: Path, folder: Path) -> Path:
     return chosen
 
 
-def _accept(source: Source, obtained: Path, destination: Path, temporary: Path) -> FileRef:
+def _accept(
+    source: Source, obtained: Path, destination: Path, temporary: Path, pinned: Callable[[str], str]
+) -> FileRef:
     """Decompress, compare the hash, and only then let the file take its name."""
     archive = is_archive(source.name)
     digest = hashlib.sha256()
@@ -89,7 +95,7 @@ def _accept(source: Source, obtained: Path, destination: Path, temporary: Path) 
     except DAMAGE as error:
         raise SourceError(f"cut short or altered: it can't be decompressed ({error})") from error
     named = temporary.rename(temporary.with_name(source.name))
-    found = digest_archive(named) if archive else digest.hexdigest()
+    found = pinned(digest_archive(named) if archive else digest.hexdigest())
     if found != source.sha256:
         size = named.stat().st_size
         what = f"({size} bytes)" if size else "which is empty (0 bytes)"

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
@@ -14,6 +14,8 @@ from infra.settings import settings
 from tasks.errors import AssayError, PlanError
 from tasks.evidence.digest import write_atomically
 from tasks.ingest.archive import DAMAGE, digest_source
+from tasks.ingest.deidentified import fetch_deidentified
+from tasks.ingest.fetched import RECORD
 from tasks.ingest.parts import prepare
 from tasks.ingest.sources import fetch
 from tasks.plan.load import load_plan
@@ -36,15 +38,25 @@ def fetch_stage(plan: Plan, folder: Path) -> None:
     """Fetch every source of the plan into ``folder/raw``, and leave nothing else there.
 
     Files that are there and have the pinned hash stay, so a judgement that changes elsewhere fetches nothing.
+    Of a plan with ``judgement.privacy`` what is left there is de-identified.
     """
     raw, sources = folder / "raw", plan.judgement.sources
+    if plan.judgement.privacy is not None:
+        _clear(raw, {RECORD, *(source.name for source in sources)})
+        fetch_deidentified(plan, raw, folder, settings().mirror, create=True)
+        return
     whole = {s.name for s in sources if _is_pinned(s, raw / s.name)}
-    for path in raw.iterdir() if raw.is_dir() else ():
-        if path.name not in whole:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _clear(raw, whole)
     for source in sources:
         if source.name not in whole:
             fetch(source, raw / source.name, settings().mirror)
+
+
+def _clear(raw: Path, kept: Set[str]) -> None:
+    """Leave nothing in a folder but files of these names."""
+    for path in raw.iterdir() if raw.is_dir() else ():
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def prepare_stage(plan: Plan, folder: Path) -> None:

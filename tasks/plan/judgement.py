@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.plan.base import Member, crossing
 from tasks.plan.data import Data
+from tasks.plan.deidentification import Privacy
 from tasks.plan.metrics import METRICS, Metric
 from tasks.plan.source import Sha256, Source
 
@@ -261,6 +262,12 @@ class Judgement(Member):
     alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
     too_small: TooSmall = TooSmall()
     replay: Tolerance = Tolerance()
+    privacy: Privacy | None = Field(
+        None,
+        description="de-identification, before anything is pinned",
+        # A plan that asks for none keeps the digest that it had before there was such a block.
+        exclude_if=lambda privacy: privacy is None,
+    )
 
     @field_validator("audits")
     @classmethod

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.errors import PlanError
-from tasks.evidence.digest import write_atomically
+from tasks.evidence.digest import digest_file, write_atomically
+from tasks.plan.deidentification import FORGOTTEN
 from tasks.plan.plan import Plan
 
 UNIONS = ("data", "format", "label", "features", "model", "loss", "optimizer", "schedule")
@@ -53,6 +54,7 @@ def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
     document = read_document(path)
     for setting in settings:
         _apply(document, setting)
+    _name_the_forgotten(document, path.with_name(FORGOTTEN))
     plan = parse_plan(name, document, where=str(path))
     if problems := list(_card_problems(path.with_name("card.md"))):
         raise PlanError(str(path.with_name("card.md")), problems)
@@ -109,6 +111,23 @@ def write_schema(path: Path) -> None:
     schema["properties"].pop("name")
     schema["required"].remove("name")
     write_atomically(path, json.dumps(schema, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _name_the_forgotten(document: dict[str, Any], path: Path) -> None:
+    """Let the judgement pin the file that says whose rows are left out: it decides which data is judged."""
+    judgement = document.get("judgement")
+    privacy = judgement.get("privacy") if isinstance(judgement, dict) else None
+    found = digest_file(path) if path.is_file() else None
+    if not isinstance(privacy, dict):
+        if found is not None:
+            raise PlanError(str(path), ["rows were forgotten, so the plan needs `judgement.privacy`"])
+        return
+    if privacy.setdefault("forgotten", found) != found:
+        problem = (
+            f"sha256 {privacy['forgotten']} is expected by judgement.privacy.forgotten, found {found}; "
+            "leave that key out, it is filled in when the plan is read"
+        )
+        raise PlanError(str(path), [problem])
 
 
 def _apply(document: dict[str, Any], setting: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from tasks.evidence.digest import ordered_json
 from tasks.plan.audits import audit_problems
 from tasks.plan.base import Member
+from tasks.plan.deidentification import deidentification_problems
 from tasks.plan.features import TabularFeatures
 from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
@@ -82,6 +83,7 @@ class Plan(Member):
             *label_problems(self.judgement, self.recipe),
             *recipe_problems(self.judgement.data.kind, self.recipe),
             *self._unsearchable(),
+            *deidentification_problems(self.judgement),
         ]
         if problems:
             raise ValueError("\n".join(problems))

@@ -14,9 +14,11 @@ class Replayed(Record):
         mismatches: what differs, each named; empty when every number was rebuilt.
         judged: the verdicts as rebuilt.
         notes: what could not be compared to the byte, and why.
+        lacking: whether rows that were judged are gone, so that not all of it could be rebuilt.
     """
 
     checked: tuple[str, ...]
     mismatches: tuple[str, ...]
     judged: tuple[Judged, ...] = ()
     notes: tuple[str, ...] = ()
+    lacking: bool = False

@@ -87,6 +87,11 @@ class Replay:
         """What a step recorded."""
         return body_of(self.entries, step)
 
+    @property
+    def recorded(self) -> Dataset:
+        """The dataset version that the run pinned."""
+        return Dataset.model_validate(self.body("data"))
+
     def reached(self, step: str) -> bool:
         """Whether the run came to a step."""
         return any(entry.step == step for entry in self.entries)
@@ -108,10 +113,7 @@ class Replay:
         training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
-        self.note("spending", self._allowance_problems(), self.allowance().summary)
-        judged = self._judge(counts, training)
-        self._compare_ending(Verdicts(judged=judged).verdict)
-        return judged
+        return self.judge(counts, training)
 
     def _recount(self, on: str, dataset: Dataset, predictor: Predictor) -> Counts:
         """Predict a set of rows again, count it and estimate its performance; compare with the record."""
@@ -141,7 +143,7 @@ class Replay:
         self.note("ending", [] if recorded in (follows, "Crashed") else problems, str(recorded))
 
     def _compare_data(self, dataset: Dataset) -> None:
-        recorded = Dataset.model_validate(self.body("data")).parts
+        recorded = self.recorded.parts
         problems = [
             f"{name}: SHA-256 {recorded[name].file.sha256[:12]}… on record, {part.file.sha256[:12]}… rebuilt"
             for name, part in dataset.parts.items()
@@ -150,11 +152,14 @@ class Replay:
         found = f"{len(dataset.sources)} sources and {len(dataset.parts)} parts have their SHA-256"
         self.note("data", problems, found)
 
-    def _judge(self, counts: Mapping[str, Counts], training: Cube) -> tuple[Judged, ...]:
+    def judge(self, counts: Mapping[str, Counts], training: Cube) -> tuple[Judged, ...]:
+        """Judge every limit again from counts, and compare: the allowance, the verdicts and the ending."""
+        self.note("spending", self._allowance_problems(), self.allowance().summary)
         judged = judge_within(counts, training, self.plan.judgement, self.allowance())
         rebuilt = [one.model_dump(mode="json") for one in judged]
         problems = changed_values(self.body("verdicts")["judged"], rebuilt)
         self.note("verdicts", problems, f"{len(judged)} limits judged again")
+        self._compare_ending(Verdicts(judged=judged).verdict)
         return judged
 
     def allowance(self) -> Allowance:

@@ -205,6 +205,26 @@ class LabelBias(Record):
     conditional_disparity: dict[str, float | None]
 
 
+class Anonymity(Record):
+    """How well a row hides among those with the same quasi-identifiers, over both parts.
+
+    Attributes:
+        quasi_identifiers: protected attributes, and the plan's `privacy.quasi_identifiers`.
+        rows: of the training and the test part.
+        classes: different combinations.
+        smallest_k: rows of the smallest class.
+        small_share: share of rows in classes of fewer than 5.
+        smallest_l: fewest different labels in a class, None where a number is predicted.
+    """
+
+    quasi_identifiers: tuple[str, ...]
+    rows: int
+    classes: int
+    smallest_k: int
+    small_share: float
+    smallest_l: int | None
+
+
 class Represented(Record):
     """The representativeness step as a whole.
 
@@ -223,6 +243,7 @@ class Represented(Record):
         repeats: duplicates and leakage between the parts.
         leaks: leakage into the audit sets, one per set.
         label_bias: one per level of each protected attribute.
+        anonymity: k-anonymity and l-diversity, None without protected attributes.
     """
 
     ratios: tuple[Ratio, ...]
@@ -239,3 +260,4 @@ class Represented(Record):
     repeats: Repeats | None = None
     leaks: tuple[Leak, ...] = ()
     label_bias: tuple[LabelBias, ...] = ()
+    anonymity: Anonymity | None = None

@@ -13,12 +13,13 @@ from tasks.fairness.coverage import coverage
 from tasks.fairness.showable import coverage_warnings
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
+from tasks.represent.anonymity import anonymity_warnings
 from tasks.represent.compare import compare
 from tasks.represent.drift import measure_drift
 from tasks.represent.labels import label_bias
 from tasks.represent.proxies import find_proxies, proxy_warnings
 from tasks.represent.raking import weights_for
-from tasks.represent.records import Represented
+from tasks.represent.records import Anonymity, Represented
 from tasks.represent.repeats import (
     find_leak,
     find_repeats,
@@ -43,6 +44,7 @@ class Rows:
         before: what drift is measured from; only input columns are read, never the label.
         against: what ``before`` is, in words.
         audits: by name the audit sets, their columns and the label, with their counts by group and label.
+        anonymity: of both parts.
     """
 
     train: pl.DataFrame
@@ -51,6 +53,7 @@ class Rows:
     before: pl.DataFrame
     against: str
     audits: Mapping[str, tuple[pl.DataFrame, Cube]] = field(default_factory=dict)
+    anonymity: Anonymity | None = None
 
 
 def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder: Path) -> Represented:
@@ -81,6 +84,7 @@ def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder:
             "repeats": looked.repeats,
             "leaks": looked.leaks,
             "label_bias": looked.label_bias,
+            "anonymity": rows.anonymity,
             "drift": drifted.columns,
             "drift_against": rows.against,
             "warnings": (*compared.warnings, *looked.warnings, *drifted.warnings),
@@ -100,7 +104,8 @@ def _look(rows: Rows, training: Cube, judgement: Judgement) -> Represented:
     repeats = find_repeats(rows.train, rows.test, judgement)
     leaks = tuple(find_leak(on, rows.train, frame, judgement) for on, (frame, _) in rows.audits.items())
     repeated = [*repeat_warnings(repeats), *(line for leak in leaks for line in leak_warnings(leak))]
-    warnings = (*coverage_warnings(covered), *proxy_warnings(proxies), *repeated)
+    hidden = anonymity_warnings(rows.anonymity, judgement)
+    warnings = (*coverage_warnings(covered), *proxy_warnings(proxies), *repeated, *hidden)
     return Represented(
         ratios=(),
         effects={},

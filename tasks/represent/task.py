@@ -40,6 +40,7 @@ def represent(
     from tasks.ingest.described import describe  # noqa: PLC0415
     from tasks.ingest.parts import PART_NAMES, read_part  # noqa: PLC0415
     from tasks.represent import represent as room  # noqa: PLC0415
+    from tasks.represent.anonymity import anonymity_of  # noqa: PLC0415
 
     train, test = (read_part(dataset, part, plan.judgement) for part in PART_NAMES)
     described = describe(train, plan.judgement)
@@ -54,7 +55,8 @@ def represent(
         own = plan.judgement.sets[on]
         frame = read_part(dataset, on, own)
         audits[on] = (frame, count_labels(describe(frame, own), own))
-    rows = room.Rows(train, described, test, before, against, audits)
+    hidden = anonymity_of((train, test), plan.judgement)
+    rows = room.Rows(train, described, test, before, against, audits, hidden)
     return room.represent(rows, training, plan, plan_folder, folder)
 
 
