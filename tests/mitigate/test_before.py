@@ -146,6 +146,43 @@ def test_swapped_texts_are_fit_rows_and_their_words_are_learned() -> None:
     assert 1 in without.features.encode(frame)["tokens"]  # unknown
 
 
+def test_altered_images_are_fit_rows_alone() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    form = {"type": "files", "pattern": r"(?P<label>\w+)_(?P<voice>\w+)\.png$"}
+    data = {
+        "kind": "image",
+        "format": form,
+        "height": 4,
+        "width": 4,
+        "columns": {"voice": {"type": "category"}},
+    }
+    document["judgement"] |= {
+        "data": {"sources": SOURCES, "label": LABEL, **data},
+        "protected": {"voice": {"column": "voice"}},
+    }
+    document["judgement"]["limits"][0]["attribute"] = "voice"
+    document["recipe"] = {"features": {"kind": "image"}, "model": {"kind": "mlp"}}
+    plain = parse_plan("small", document, where="test")
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 16), np.uint8)
+    frame = pl.DataFrame(
+        {
+            "image": [one.tobytes() for one in pixels],
+            "voice": ["ann", "bob", "ann"] * 30,
+            "label": ["low", "high", "high"] * 15 + ["high", "low", "high"] * 15,
+            "row_digest": [str(i) for i in range(90)],
+        }
+    ).with_columns(form=pl.lit("sound"), brightness=0.5, contrast=0.5)
+    described = describe(frame, plain.judgement)
+    without = prepare(frame, described, None, plain)
+    after = prepare(frame, described, None, with_steps(plain, {"kind": "augmentation", "copies": 1}))
+    assert after.made == after.fit.labels.shape[0] - without.fit.labels.shape[0]
+    counts = torch.bincount(after.fit.labels).tolist()
+    assert counts == [2 * max(torch.bincount(without.fit.labels).tolist())] * 2
+    assert torch.equal(after.validation.labels, without.validation.labels)
+    expected = after.features.encode(frame.filter(held_out(frame, plain))).tensors
+    assert all(torch.equal(found, expected[name]) for name, found in after.validation.tensors().items())
+
+
 def test_masked_terms_are_those_of_the_identity_and_those_beside_it() -> None:
     masking = {"kind": "masking", "identities": ["gender"], "also": ["nobody"]}
     found = prepared(text_plan(masking))
