@@ -35,8 +35,7 @@ def bin_edges(scores: Scores) -> Scores:
     distinct = np.unique(scores)
     if len(distinct) <= BINS:
         return distinct
-    shares = np.linspace(0, 1, BINS + 1)[:-1]
-    return np.unique(np.quantile(scores, shares, method="inverted_cdf")).astype(np.float32)
+    return np.unique(np.sort(scores)[np.arange(BINS) * len(scores) // BINS])
 
 
 def count_scores(
@@ -51,10 +50,14 @@ def count_scores(
         weights: positive, (n,).
         edges: rising, (bins - 1,).
     """
-    bins = len(edges) + 1
-    cells = (groups * 2 + positive) * bins + np.searchsorted(edges, scores, side="right")
-    size = (int(groups.max()) + 1) * 2 * bins
-    return np.bincount(cells, weights, minlength=size).astype(float).reshape(-1, 2, bins)
+    bins, cells = len(edges) + 1, 2 * (int(groups.max()) + 1)
+    # A sort, and a look at where the edges come, takes a third of the time of a search for each row.
+    order = np.argsort(scores)
+    ends = np.searchsorted(scores[order], edges, side="left")
+    place = np.repeat(np.arange(bins), np.diff(ends, prepend=0, append=len(scores)))
+    of_rows = (groups * 2 + positive)[order] * bins + place
+    counts = np.bincount(of_rows, weights[order], minlength=cells * bins)
+    return counts.astype(float).reshape(-1, 2, bins)
 
 
 def best_thresholds(counts: Floats, edges: Scores, step: Thresholds, names: Sequence[str]) -> Floats:
@@ -121,34 +124,49 @@ def _search(rates: Sequence[Floats], wrong: Floats, upper: Callable[[Floats], Fl
     """Positions (groups,) of the candidates with the least sum of ``wrong`` in any window.
 
     Windows of the first rate are looked at in the order of what they could reach if nothing else bound them,
-    until none of the rest could be better; for each, all windows of the second rate at once.
+    some at a time with all windows of the second rate, until none of the rest could be better.
 
     Args:
         rates: one or two, each (groups, candidates) and falling along the candidates.
         wrong: weight decided wrongly, (groups, candidates).
         upper: end of the window that starts at a rate.
     """
-    least = _Least(wrong)
-    starts = np.unique(rates[0])
+    least, starts = _Least(wrong), np.unique(rates[0])
     first, last = _within(rates[0], starts, upper)
     bound = least.of(first, last)
-    best, chosen = (np.inf, np.inf), np.zeros(len(wrong), np.int64)
-    for i in np.argsort(bound, kind="stable").tolist():
-        if bound[i] > best[0]:
-            break
-        own = first[:, [i]], last[:, [i]]
+    order = np.argsort(bound, kind="stable")
+    best, chosen = (np.inf, np.inf, np.inf), np.zeros(len(wrong), np.int64)
+    looked, together = 0, 16
+    while looked < len(order) and bound[order[looked]] <= best[0]:
+        some = order[looked : looked + together]
+        looked, together = looked + together, 2 * together
+        low, high, second = first[:, some], last[:, some], np.zeros(len(some))
         if len(rates) > 1:
-            taken = [rate[a:b] for rate, a, b in zip(rates[1], *(end[:, 0] for end in own), strict=True)]
-            low, high = _within(rates[1], np.unique(np.concatenate(taken)), upper)
-            own = np.maximum(own[0], low), np.minimum(own[1], high)
-        reached = least.of(*own)
-        j = int(reached.argmin())
-        if (reached[j], starts[i]) < best:
-            best, chosen = (
-                (float(reached[j]), float(starts[i])),
-                least.at(own[0][:, [j]], own[1][:, [j]])[:, 0],
-            )
+            window, second = _seconds(rates[1], low, high)
+            some, ends = some[window], _within(rates[1], second, upper)
+            low, high = np.maximum(low[:, window], ends[0]), np.minimum(high[:, window], ends[1])
+        reached = least.of(low, high)
+        i = int(np.lexsort((second, starts[some], reached))[0])
+        found = float(reached[i]), float(starts[some[i]]), float(second[i])
+        if found < best:
+            best, chosen = found, least.at(low[:, [i]], high[:, [i]])[:, 0]
     return chosen
+
+
+def _seconds(rate: Floats, first: Ints, last: Ints) -> tuple[Ints, Floats]:
+    """Where windows of the second rate may start: at any of its values within a window of the first.
+
+    Returns:
+        For each start its window of the first rate, and the start.
+    """
+    windows, values = [], []
+    for own, a, b in zip(rate, first, last, strict=True):
+        sizes = b - a
+        before = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) - np.repeat(before - a, sizes)
+        windows.append(np.repeat(np.arange(len(a)), sizes))
+        values.append(own[places])
+    return np.concatenate(windows), np.concatenate(values)
 
 
 def _within(rate: Floats, starts: Floats, upper: Callable[[Floats], Floats]) -> tuple[Ints, Ints]:
@@ -163,36 +181,32 @@ class _Least:
 
     def __init__(self, values: Floats) -> None:
         self.values = values
-        self.table = [np.tile(np.arange(values.shape[1]), (len(values), 1))]
-        width = 1
-        while 2 * width <= values.shape[1]:
-            before = self.table[-1]
-            self.table.append(self._less(before[:, :-width], before[:, width:]))
-            width *= 2
+        groups, n = values.shape
+        self.rows = np.arange(groups)[:, None]
+        self.places = np.zeros((n.bit_length(), groups, n), np.int64)
+        self.places[0] = np.arange(n)
+        for size in range(1, n.bit_length()):
+            half, ends = 2 ** (size - 1), n - 2**size + 1
+            before = self.places[size - 1]
+            self.places[size, :, :ends] = self._less(before[:, :ends], before[:, half : half + ends])
 
     def at(self, first: Ints, last: Ints) -> Ints:
-        """Where the least value of each range [first, last) is, the first of several; (groups, ranges)."""
-        longest = np.frexp(np.maximum(last - first, 1))[1] - 1
-        found = np.zeros_like(first)
-        rows = np.arange(len(first))[:, None]
-        for size in np.unique(longest).tolist():
-            table = self.table[size]
-            end = table.shape[1] - 1
-            one = table[rows, np.minimum(first, end)]
-            other = table[rows, np.clip(last - 2**size, 0, end)]
-            found = np.where(longest == size, self._less(one, other), found)
-        return found
+        """Where the least value of each range [first, last) is, the first of several; (groups, ranges).
+
+        Of an empty range the place means nothing.
+        """
+        size = np.frexp(np.maximum(last - first, 1))[1] - 1
+        one = self.places[size, self.rows, np.minimum(first, self.values.shape[1] - 1)]
+        return self._less(one, self.places[size, self.rows, last - (1 << size)])
 
     def of(self, first: Ints, last: Ints) -> Floats:
         """Sum over the groups of the least value in each range, (ranges,); infinite where one is empty."""
-        rows = np.arange(len(first))[:, None]
-        values = np.where(first < last, self.values[rows, self.at(first, last)], np.inf)
+        values = np.where(first < last, self.values[self.rows, self.at(first, last)], np.inf)
         total: Floats = values.sum(axis=0)
         return total
 
     def _less(self, one: Ints, other: Ints) -> Ints:
-        rows = np.arange(len(one))[:, None]
-        return np.where(self.values[rows, one] <= self.values[rows, other], one, other)
+        return np.where(self.values[self.rows, one] <= self.values[self.rows, other], one, other)
 
 
 def _selection(above: Floats) -> Floats:

@@ -67,7 +67,10 @@ def test_a_model_that_decides_by_group_is_named_so_before_any_number(
     )
     told = {**records, "freeze": records["freeze"].model_copy(update={"decision": decision})}
     lines = front_page(plan, told, FOLDER).splitlines()
-    assert lines[4] == f"**{decision.sentence}.** Each decision reads sex."
+    assert lines[4] == (
+        f"**{decision.sentence}.** Each decision reads sex. On validation rows 0.8400 are decided rightly, "
+        "0.8500 without it."
+    )
     assert lines[5].startswith(r"a\|b keeps the common fit")
     assert lines[7].startswith("| verdict |")
     assert "Decides by" not in front_page(plan, records, FOLDER)
