@@ -20,7 +20,7 @@ from tasks.fairness.task import judge_cubes
 from tasks.ingest.task import pin
 from tasks.plan import load_plan, lock
 from tasks.register.client import connect
-from tasks.register.task import register, spend
+from tasks.register.task import draw_private, register, spend
 from tasks.represent.task import represent
 from tasks.train.task import train, tune
 from tasks.validate.task import validate
@@ -51,6 +51,8 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         sample = run.require("representativeness", represent(dataset, wanted, here, folder, earlier))
         tuned = run.add("tuning", tune(dataset, sample.raked, wanted, run.trials, run.file_trial))
         chosen = wanted.changed(tuned.changes)
+        if chosen.recipe.privacy is not None:
+            run.require("privacy", draw_private(run.filing, chosen, dataset, run.checkpoints))
         frozen = run.add_costly("freeze", *train(dataset, sample.raked, chosen, folder, run.checkpoints))
         allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))

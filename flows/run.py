@@ -101,6 +101,8 @@ class Run:
             tags["assay.code"] = self.records["environment"].code
         if "data" in self.records:
             tags["assay.data"] = self.records["data"].digest
+        if "freeze" in self.records and (spent := self.records["freeze"].privacy) is not None:
+            tags["assay.privacy"] = spent.summary
         return tags
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,9 +11,11 @@ from torch import nn
 
 from .inputs import Steps
 
+GROUPS = 4
+
 
 class CNN(nn.Module):
-    """Blocks of a 3 x 3 convolution, batch normalisation, ReLU and 2 x 2 maxima; then linear layers."""
+    """Blocks of a 3 x 3 convolution, normalisation, ReLU and 2 x 2 maxima; then linear layers."""
 
     def __init__(
         self,
@@ -21,6 +24,7 @@ class CNN(nn.Module):
         channels: Sequence[int],
         hidden: Sequence[int],
         dropout: float,
+        norm: str = "batch",
     ) -> None:
         """Draw the weights from torch's global generator.
 
@@ -30,10 +34,11 @@ class CNN(nn.Module):
             channels: of each block; every block halves height and width (rounded up).
             hidden: width of each linear layer before the last.
             dropout: share of activations dropped in training, after the blocks and after each linear layer.
+            norm: "batch", "group" (of channels, of one sample: Wu and He 2018) or "none".
         """
         super().__init__()
         first, height, width = shape
-        self.blocks = nn.Sequential(*(_block(a, b) for a, b in pairwise([first, *channels])))
+        self.blocks = nn.Sequential(*(_block(a, b, norm) for a, b in pairwise([first, *channels])))
         for _ in channels:
             height, width = (height + 1) // 2, (width + 1) // 2
         sizes = [channels[-1] * height * width, *hidden]
@@ -50,6 +55,11 @@ class CNN(nn.Module):
         return logits[None]
 
 
-def _block(inputs: int, outputs: int) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)  # the normalisation has a bias
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True))
+def _block(inputs: int, outputs: int, norm: str) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")  # a normalisation has one
+    after = {
+        "batch": nn.BatchNorm2d,
+        "group": lambda channels: nn.GroupNorm(math.gcd(channels, GROUPS), channels),
+        "none": nn.Identity,
+    }
+    return nn.Sequential(convolution, after[norm](outputs), nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True))

@@ -32,12 +32,17 @@ class MLP(Member):
 
 
 class CNN(Member):
-    """Convolutions of 3 x 3 with batch normalisation, halved in size after each, then a perceptron."""
+    """Convolutions of 3 x 3, normalised, halved in size after each, then a perceptron."""
 
     takes: ClassVar[tuple[str, ...]] = ("image", "audio")
     kind: Literal["cnn"]
     channels: Layers = Field(default_factory=lambda: [32, 64])
     hidden: list[Width] = Field(default_factory=lambda: [128])
+    norm: Literal["batch", "group", "none"] = Field(
+        "batch",
+        description="over the rows of a batch; of each row by itself, over its channels in up to 4 groups; "
+        "or none",
+    )
     dropout: Dropout = 0.2
     initial: Initial = "torch"
 

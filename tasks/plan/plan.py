@@ -18,6 +18,7 @@ from tasks.plan.judgement import Judgement
 from tasks.plan.mitigating import mitigation_problems
 from tasks.plan.names import absent_attributes, absent_columns, column_problems, limit_problems
 from tasks.plan.operations import Operations
+from tasks.plan.private import differential_problems
 from tasks.plan.recipe import Recipe
 
 
@@ -82,6 +83,7 @@ class Plan(Member):
             *audit_problems(self.judgement, self._excluded),
             *label_problems(self.judgement, self.recipe),
             *recipe_problems(self.judgement.data.kind, self.recipe),
+            *differential_problems(self.judgement, self.recipe, self._excluded),
             *self._unsearchable(),
             *deidentification_problems(self.judgement),
         ]

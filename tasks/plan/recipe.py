@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.plan.base import Member
+from tasks.plan.differential import DpSgd
 from tasks.plan.features import Features
 from tasks.plan.mitigation import Step
 from tasks.plan.model import Model
@@ -30,6 +31,9 @@ class Recipe(Member):
     features: Features = Field(description="how samples become tensors; its kind is the data's")
     mitigation: list[Step] = Field(
         default_factory=list, description="steps against bias, in the order in which they are made"
+    )
+    privacy: DpSgd | None = Field(
+        None, description="what a single row may show of itself through the model; null: no promise"
     )
     model: Model
     training: Training = Training()

@@ -132,7 +132,7 @@ def _series(trained: Trained | None) -> dict[str, list[float]]:
     if trained is None:
         return {}
     return {
-        "train/loss": [epoch.train_loss for epoch in trained.history],
+        "train/loss": [epoch.train_loss for epoch in trained.history if epoch.train_loss is not None],
         "validation/loss": [epoch.validation_loss for epoch in trained.history],
         "validation/metric by epoch": [epoch.validation_metric for epoch in trained.history],
     }

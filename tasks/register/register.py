@@ -79,8 +79,10 @@ def register(
     by = rule_in(model_folder).by
     columns = {name: described.get(name) for name in (*data.inputs, *(by.columns if by else ()))}
     uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
+    told = filing.tags.get("assay.privacy")
     description = "\n\n".join(
         [
+            *([f"Differentially private: {told}."] if told else []),
             *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
             verdicts.summary,
             f"Judged on {evaluated.rows} test rows; see the run for the verdict table.",

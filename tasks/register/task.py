@@ -12,6 +12,7 @@ from tasks.evidence.records import Dataset
 from tasks.fairness.allowance import Allowance
 from tasks.fairness.verdict import Verdicts
 from tasks.plan import Plan
+from tasks.privacy.records import Drawn
 from tasks.register import register as room
 from tasks.register.records import Registration
 from tasks.register.register import Filing
@@ -26,6 +27,33 @@ def spend(filing: Filing, plan: Plan, dataset: Dataset, weights: str) -> Allowan
     sets = plan.judgement.sets
     rows = {on: read_part(dataset, on, own)["row_digest"].to_list() for on, own in sets.items()}
     return ledger.spend(filing.connection, plan, filing.run_id, rows, weights)
+
+
+@task(name="draw on the privacy budget", cache_policy=NO_CACHE)
+def draw_private(filing: Filing, plan: Plan, dataset: Dataset, checkpoints: Path) -> Drawn:
+    """Draw the training on its rows' budget; see :func:`tasks.register.private_ledger.draw_private`."""
+    from tasks.ingest.parts import read_part  # noqa: PLC0415 - as below
+    from tasks.privacy.accountant import planned  # noqa: PLC0415
+    from tasks.register import private_ledger  # noqa: PLC0415
+    from tasks.train.private import begun_of, fit_rows  # noqa: PLC0415 - torch
+
+    member, training = plan.recipe.privacy, plan.recipe.training
+    assert member is not None  # noqa: S101 - the flow has looked
+    frame = read_part(dataset, "train", plan.judgement)
+    rows, begun = fit_rows(frame, plan), begun_of(frame, plan, checkpoints)
+    drawn = private_ledger.draw_private(
+        private_ledger.Training(
+            rows=rows,
+            mechanism=planned(member, len(rows), training.batch, training.epochs),
+            key=begun.key,
+            goes_on=begun.left,
+        ),
+        member,
+        filing,
+    )
+    if not drawn.problem and not begun.left:
+        begun.write(0)
+    return drawn
 
 
 @task(name="register", cache_policy=NO_CACHE)

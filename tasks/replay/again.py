@@ -31,6 +31,14 @@ from tasks.replay.records import Replayed
 from tasks.replay.replay import Replay
 from tasks.train.records import Trained
 
+PRIVATE = (
+    "weights: not trained again. The plan asks for differential privacy: which rows were drawn and what "
+    "noise was added came from the operating system and were never kept, since whoever had them could take "
+    "the noise off again. Training anew would give other weights, and spend on the budget of the same rows; "
+    "that the registered weights predict what was judged is shown above"
+)
+"""Why a model under differential privacy is replayed from its weights alone."""
+
 
 def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path) -> Replayed:
     """Train the model of a dossier again and compare the bytes of its files.
@@ -41,6 +49,8 @@ def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path
     Raises:
         EvidenceError: when the recorded commit is not at hand, or training fails there.
     """
+    if replay.plan.recipe.privacy is not None:
+        return found.model_copy(update={"notes": (*found.notes, PRIVATE)})
     trained = _run_training(replay, dataset, scratch)
     recorded = {file["path"]: file["sha256"] for file in replay.body("freeze")["files"]}
     rebuilt = {file.path: file.sha256 for file in trained.files}

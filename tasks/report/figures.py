@@ -220,7 +220,8 @@ def loss_curve(history: Sequence[Epoch], best_epoch: int) -> Figure:
     """Loss of the training and validation rows by epoch, with the epoch whose weights were kept."""
     figure, (axes,) = canvas(6.5, 3.6)
     epochs = [epoch.epoch for epoch in history]
-    axes.plot(epochs, [e.train_loss for e in history], "o-", color=COLOURS[0], label="training rows")
+    if shown := [(e.epoch, e.train_loss) for e in history if e.train_loss is not None]:
+        axes.plot(*zip(*shown, strict=True), "o-", color=COLOURS[0], label="training rows")
     axes.plot(epochs, [e.validation_loss for e in history], "s--", color=COLOURS[1], label="validation rows")
     axes.axvline(best_epoch, color=GREY, linestyle=":", label=f"kept: epoch {best_epoch}")
     axes.set_xlabel("epoch")

@@ -58,8 +58,19 @@ def _short(value: object) -> str:
 def _learned(trained: Any) -> Iterator[str]:
     if trained is None:
         return
+    if trained.privacy is not None:
+        yield (
+            f"Differentially private: {trained.privacy.summary}. It holds for the model, not for figures "
+            "that were measured on rows."
+        )
     made_rows = f", {trained.made_rows:,} of them made by these steps" if trained.made_rows else ""
     yield (
         f"Learned from {trained.fit_rows:,} rows{made_rows}; {trained.validation_rows:,} validation rows "
-        f"chose epoch {trained.best_epoch} of {len(trained.history)}."
+        f"{_chose(trained)}."
     )
+
+
+def _chose(trained: Any) -> str:
+    if trained.privacy is not None:
+        return "chose nothing, and the last epoch was kept"
+    return f"chose epoch {trained.best_epoch} of {len(trained.history)}"

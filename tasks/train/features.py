@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -10,12 +10,14 @@ import polars as pl
 
 from tasks.mitigate.masking import masked_terms
 from tasks.model import audio, image, tabular, text
+from tasks.model.columns import Category, Number
 from tasks.model.inputs import Features
 from tasks.plan.data import Audio, Image, Tabular, Text
 from tasks.plan.features import AudioFeatures, TabularFeatures, TextFeatures
 from tasks.plan.model import Pretrained
 from tasks.plan.plan import Plan
 from tasks.plan.source import CsvFormat
+from tasks.privacy import public
 from tasks.train.pretrained import read_pretrained
 
 
@@ -32,6 +34,8 @@ def fit_features(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     Raises:
         ValueError: a column is empty or holds no numbers where it should.
     """
+    if plan.recipe.privacy is not None:
+        return PUBLIC[plan.judgement.data.kind](plan)
     return FITTED[plan.judgement.data.kind](frame, kept, plan)
 
 
@@ -39,14 +43,7 @@ def _tabular(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Tabular)  # noqa: S101 - FITTED's key says so
     assert isinstance(wanted, TabularFeatures)  # noqa: S101 - the plan's kinds fit each other
-    protected = {attribute.column for attribute in plan.judgement.protected.values()}
-    columns = [
-        tabular.Wanted(name, column.type, hidden=column.personal or name in protected)
-        for name, column in data.columns.items()
-        if name not in wanted.exclude
-    ]
-    # An empty field always is a missing value.
-    nulls = ["", *data.format.null_values] if isinstance(data.format, CsvFormat) else [""]
+    columns, nulls = _wanted(data, plan, wanted.exclude), _nulls(data)
     fitted = [
         tabular.TabularFeatures.fit(
             frame.select(pl.col(column.name).filter(kept)), [column], nulls, wanted.bins, wanted.embedding
@@ -59,6 +56,47 @@ def _tabular(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
         tuple(number for one in fitted for number in one.numbers),
         tuple(nulls),
     )
+
+
+def _wanted(data: Tabular, plan: Plan, excluded: Sequence[str]) -> list[tabular.Wanted]:
+    protected = {attribute.column for attribute in plan.judgement.protected.values()}
+    return [
+        tabular.Wanted(name, column.type, hidden=column.personal or name in protected)
+        for name, column in data.columns.items()
+        if name not in excluded
+    ]
+
+
+def _nulls(data: Tabular) -> list[str]:
+    """Spellings of a missing value; an empty field always is one."""
+    return ["", *data.format.null_values] if isinstance(data.format, CsvFormat) else [""]
+
+
+def _public_tabular(plan: Plan) -> Features:
+    """Levels and ranges as the plan states them, bins of one width."""
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Tabular)  # noqa: S101 - PUBLIC's key says so
+    assert isinstance(wanted, TabularFeatures)  # noqa: S101 - the plan's kinds fit each other
+    categories, numbers = list[Category](), list[Number]()
+    for name, kind, hidden in _wanted(data, plan, wanted.exclude):
+        column = data.columns[name]
+        if kind == "category":
+            categories.append(Category(name, tuple(public.levels(column)), column.nullable, hidden))
+            continue
+        low, high = public.bounds(column)
+        mean, deviation = public.centre(low, high)
+        edges = tuple((edge - mean) / deviation for edge in public.even_edges(low, high, wanted.bins))
+        whole = kind == "integer"
+        numbers.append(Number(name, whole, mean, deviation, edges, column.nullable, hidden))
+    return tabular.TabularFeatures(wanted.embedding, tuple(categories), tuple(numbers), tuple(_nulls(data)))
+
+
+def _public_image(plan: Plan) -> Features:
+    """Pixels from -1 to 1."""
+    data = plan.judgement.data
+    assert isinstance(data, Image)  # noqa: S101 - PUBLIC's key says so
+    resize = data.fit == "resize"
+    return image.ImageFeatures(data.payload, data.height, data.width, data.channels, 0.5, 0.5, resize)
 
 
 def _image(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
@@ -107,3 +145,7 @@ def _text(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
 FITTED: Mapping[str, Callable[[pl.DataFrame, pl.Series, Plan], Features]] = MappingProxyType(
     {"audio": _audio, "image": _image, "tabular": _tabular, "text": _text}
 )
+PUBLIC: Mapping[str, Callable[[Plan], Features]] = MappingProxyType(
+    {"image": _public_image, "tabular": _public_tabular}
+)
+"""Features of which no private row decides anything, for training under differential privacy."""

@@ -17,6 +17,7 @@ from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
 from tasks.model.rule import Rule
 from tasks.plan.training import GradientDescent, Training
+from tasks.privacy.records import Spent
 from tasks.train.batches import batches, outputs_of, prepared
 from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
@@ -37,6 +38,7 @@ class State:
         history: one entry an epoch.
         best_epoch: the epoch of ``best``, 0 before the first.
         batch_losses: mean loss of each batch of the last epoch, without the pressure; not in a checkpoint.
+        spent: what training under differential privacy has spent, once it is over.
     """
 
     network: Network
@@ -46,6 +48,7 @@ class State:
     history: list[Epoch] = field(default_factory=list)
     best_epoch: int = 0
     batch_losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
+    spent: Spent | None = None
 
     def learners(self) -> list[list[nn.Parameter]]:
         """All that the optimiser changes: the network's, then the pressure's where it learns."""

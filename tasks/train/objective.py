@@ -16,6 +16,7 @@ from tasks.model.rule import ClassRule, NumberRule, Rule, Scores
 from tasks.plan.data import Classes, Number
 from tasks.plan.plan import Plan
 from tasks.plan.training import CrossEntropy
+from tasks.privacy.public import centre
 
 SCORE_BINS = 20
 NUMBER_BINS = 100  # what lies within one is unknown to the distance of two distributions
@@ -158,6 +159,8 @@ def objective_of(plan: Plan, labels: torch.Tensor) -> Objective:
     label, loss = plan.judgement.data.label, plan.recipe.training.loss
     if isinstance(label, Number):
         mean, deviation = float(labels.double().mean()), float(labels.double().std(correction=0))
+        if plan.recipe.privacy is not None:
+            mean, deviation = centre(label.minimum, label.maximum)
         return NumberObjective(NumberRule(mean, deviation or 1.0, label.minimum, label.maximum, ()))
     return ClassObjective(_class_rule(label, loss.kind), getattr(loss, "smoothing", 0.0))
 

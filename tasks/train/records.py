@@ -8,17 +8,19 @@ from pydantic import Field
 
 from tasks.evidence.records import FileRef, Record
 from tasks.mitigate.records import Decision
+from tasks.privacy.records import Spent
 
 
 class Epoch(Record):
     """One pass over the training rows; losses as the objective has them; the metric is accuracy, or R2.
 
     Attributes:
+        train_loss: None under differential privacy, which it would tell past.
         excess: how far validation rows are beyond what a step against bias during training asks for.
     """
 
     epoch: int
-    train_loss: float
+    train_loss: float | None
     validation_loss: float
     validation_metric: float
     rate: float
@@ -49,6 +51,7 @@ class Trained(Record):
         resumed_from: epoch of the checkpoint that this run went on from, None for a clean start.
         decision: how the model decides by group, where a step after training says so.
         refused_checkpoints: sentences on checkpoints found truncated or altered.
+        privacy: what the model may tell of any row it learned from; None where nothing is promised.
     """
 
     folder: str
@@ -71,6 +74,7 @@ class Trained(Record):
     decision: Decision | None = None
     resumed_from: int | None = None
     refused_checkpoints: tuple[str, ...] = ()
+    privacy: Spent | None = None
 
 
 class Trial(Record):

@@ -24,6 +24,7 @@ from tasks.train.checkpoint import Checkpoints
 from tasks.train.fitting import begin, fit, settings_of
 from tasks.train.objective import Objective, objective_of
 from tasks.train.prepare import Prepared, held_out, prepare
+from tasks.train.private import Begun, begun_of, fit_privately, public_rule
 from tasks.train.records import Trained
 from tasks.train.workers import fit_together
 
@@ -60,14 +61,17 @@ def train(
         prepared = prepare(frame, described, row_weights, plan)
         saved = Checkpoints(checkpoints, _key(prepared, plan, device))
         objective = objective_of(plan, prepared.fit.labels)
-        network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks)
+        begun = None if plan.recipe.privacy is None else begun_of(frame, plan, checkpoints)
+        network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks, begun)
         scores = loop.score(network, prepared.validation, objective.rule).numpy()
     rule, groups, decision = objective.rule, None, None
     if (after := _after(frame, row_weights, prepared, scores, objective.rule, plan)) is not None:
         rule, scores, groups, decision = after
-    rule = objective.frozen(scores, rule)
+    rule = objective.frozen(scores, rule) if begun is None else public_rule(rule)
     files = freeze(Predictor(prepared.features, settings_of(plan), network, rule), folder)
     saved.clear()
+    if begun is not None:
+        begun.clear()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return Trained(
         folder=folder.name,
@@ -90,6 +94,7 @@ def train(
         set_aside_rows=prepared.set_aside,
         resumed_from=resumed_from,
         refused_checkpoints=tuple(saved.refused),
+        privacy=state.spent,
     )
 
 
@@ -119,10 +124,14 @@ def _fit(
     device: torch.device,
     saved: Checkpoints,
     callbacks: Sequence[loop.Callback],
+    begun: Begun | None,
 ) -> tuple[Network, loop.State, int | None]:
     """Fit, from a checkpoint if there is one; gives the best network, on the CPU."""
     state = begin(prepared.features, objective, plan, device, prepared.fit)
-    if plan.recipe.training.workers > 1:
+    if begun is not None:
+        rows = prepared.fit, prepared.validation
+        resumed_from = fit_privately(state, rows, objective, plan, saved, callbacks, begun)
+    elif plan.recipe.training.workers > 1:
         resumed_from = fit_together(state, prepared, plan, saved, callbacks)
     else:
         rows = prepared.fit, prepared.validation

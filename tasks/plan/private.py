@@ -1,0 +1,101 @@
+"""What differential privacy leaves no room for: whatever learns from private rows outside of its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tasks.plan.data import Data, Image, Tabular
+from tasks.plan.judgement import Judgement
+from tasks.plan.model import CNN, MLP, Model
+from tasks.plan.recipe import Recipe
+from tasks.plan.source import Column
+from tasks.plan.training import GradientDescent, Plateau, Training
+
+AT = "recipe.privacy"
+
+
+def differential_problems(judgement: Judgement, recipe: Recipe, excluded: Sequence[str]) -> Iterator[str]:
+    """Parts of the plan that would use private rows beyond what epsilon pays for.
+
+    Args:
+        judgement: of the plan.
+        recipe: whose privacy is looked at.
+        excluded: columns that the model never sees.
+    """
+    if recipe.privacy is None:
+        return
+    yield from (f"{AT}: {problem}" for problem in _row_problems(judgement, recipe))
+    yield from (f"{AT}: {problem}" for problem in _data_problems(judgement.data, excluded))
+    yield from (f"{AT}: {problem}" for problem in _model_problems(recipe.model))
+    yield from (f"{AT}: {problem}" for problem in _training_problems(recipe.training))
+
+
+def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
+    """What makes several rows of one person, or one row's weight depend on the others."""
+    if judgement.unit is not None:
+        yield (
+            f"the guarantee is for one row, and judgement.unit says that several rows share one "
+            f"{judgement.unit!r}, who would be promised too much"
+        )
+    if judgement.population is not None and judgement.population.raking is not None:
+        yield (
+            "judgement.population.raking weighs each row by how many others are like it, which is not "
+            "paid for; leave it out"
+        )
+    if recipe.mitigation:
+        kinds = ", ".join(step.kind for step in recipe.mitigation)
+        yield f"recipe.mitigation must be empty: {kinds} would learn from, copy or weigh private rows unpaid"
+    if recipe.tuning is not None:
+        yield "recipe.tuning must be null: each of its trials would be another training on the same rows"
+
+
+def _data_problems(data: Data, excluded: Sequence[str]) -> Iterator[str]:
+    """Features whose range or levels could only be learned from private rows."""
+    if isinstance(data, Tabular):
+        for name, column in data.columns.items():
+            if name not in excluded and (lacking := _not_public(column)):
+                yield (
+                    f"judgement.data.columns.{name} lacks {lacking}, which would be learned from private "
+                    "rows: state it, or leave the column out by recipe.features.exclude"
+                )
+    elif not isinstance(data, Image):
+        learned = {"text": "a vocabulary", "audio": "the spectrum's mean and deviation"}[data.kind]
+        yield f"tables and images are expected: {data.kind} has {learned} of private rows in its features"
+
+
+def _not_public(column: Column) -> str:
+    if column.type == "category":
+        return "" if column.values else "`values`"
+    ends = (("minimum", column.minimum), ("maximum", column.maximum))
+    return " and ".join(f"`{name}`" for name, value in ends if value is None)
+
+
+def _model_problems(model: Model) -> Iterator[str]:
+    if not isinstance(model, MLP | CNN):
+        yield f"recipe.model.kind: mlp or cnn is expected, found {model.kind!r}"
+    if isinstance(model, CNN) and model.norm == "batch":
+        yield "recipe.model.norm: group or none is expected; batch normalisation mixes the rows of a batch"
+    if isinstance(model, MLP) and model.members != 1:
+        yield f"recipe.model.members: 1 is expected, found {model.members}"
+
+
+def _training_problems(training: Training) -> Iterator[str]:
+    """Settings that look at validation rows, or that make steps which are not those paid for."""
+    expected = {"patience": None, "clip_norm": None, "accumulate": 1, "workers": 1, "compile": False}
+    reasons = {
+        "patience": "stopping by private rows is not paid for, and the last epoch is kept",
+        "clip_norm": "each row's gradient is cut by recipe.privacy.clip",
+    }
+    for name, value in expected.items():
+        if (found := getattr(training, name)) != value:
+            wanted = "null" if value is None else str(value).lower()
+            because = f": {reasons[name]}" if name in reasons else ""
+            yield f"recipe.training.{name}: {wanted} is expected, found {str(found).lower()}{because}"
+    if training.precision != "float32":
+        yield f"recipe.training.precision: float32 is expected, found {training.precision}"
+    if isinstance(training.optimizer, GradientDescent):
+        yield "recipe.training.optimizer: sgd, adam or adamw is expected; every batch is drawn at random"
+    if isinstance(training.schedule, Plateau):
+        yield "recipe.training.schedule: plateau follows the loss of private validation rows"
+    if getattr(training.loss, "class_weights", "none") != "none":
+        yield "recipe.training.loss.class_weights: none is expected; they are counts of private rows"

@@ -1,0 +1,218 @@
+"""The price of differential privacy: `bench_privacy.py adult [REPEATS]` or `bench_privacy.py mnist`.
+
+Adult is trained without privacy and at epsilon 8, 3 and 1 (delta 1e-5), by one recipe set beforehand;
+reported are the test part's accuracy, its gaps and each group's own rates, and what a membership-inference
+attack on the losses reaches, of rows learned from against test rows. MNIST is trained by a small CNN at
+epsilon 3, delta 1e-5. ASSAY_MIRROR names the folder with adult/ and mnist/. A table is printed, and a figure
+is written beside it, where PRICE names a folder.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tasks.ingest.described import describe, row_digests, type_frame
+from tasks.ingest.kinds import kind_of
+from tasks.model.predictor import Predictor
+from tasks.plan import Plan, load_plan, parse_plan
+from tasks.plan.data import Classes
+from tasks.privacy.membership import attack, greatest_advantage
+from tasks.train.private import fit_rows
+from tasks.train.records import Trained
+from tasks.train.train import train
+
+EPSILONS = (None, 8.0, 3.0, 1.0)
+JUDGED = 200  # rows of a group below which its rates are shown and no gap is made of them
+ADULT: dict[str, Any] = {
+    "seed": 20260101,
+    "features": {"exclude": ["fnlwgt"], "bins": 16, "embedding": 8},
+    "model": {"kind": "mlp", "hidden": [64], "dropout": 0.0},
+    "training": {
+        "epochs": 15,
+        "batch": 1024,
+        "optimizer": {"kind": "adam", "rate": 0.01},
+        "schedule": {"kind": "cosine", "warmup_epochs": 0.0},
+        "patience": None,
+        "clip_norm": None,
+    },
+}
+MNIST: dict[str, Any] = {
+    "seed": 20260101,
+    "split": {"validation": 0.02},
+    "privacy": {"kind": "dp_sgd", "epsilon": 3, "delta": 1e-5, "clip": 1.0},
+    "model": {"kind": "cnn", "channels": [16, 32], "hidden": [32], "dropout": 0.0, "norm": "group"},
+    "training": {
+        "epochs": int(os.environ.get("EPOCHS", "12")),
+        "batch": 512,
+        "optimizer": {"kind": "sgd", "rate": 0.5, "momentum": 0.9},
+        "schedule": {"kind": "cosine", "warmup_epochs": 0.5},
+        "patience": None,
+        "clip_norm": None,
+    },
+}
+
+
+def show(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - a report
+
+
+def plan_of(name: str, recipe: dict[str, Any]) -> Plan:
+    """A shipped plan by another recipe, without raking, on one thread."""
+    document = load_plan(name, Path(__file__).parents[2] / "data").model_dump(mode="json")
+    document["judgement"]["population"] = None
+    document["operations"]["compute"] = {"threads": 1}
+    return parse_plan(name, {**document, "recipe": recipe}, name)
+
+
+def part_of(plan: Plan, part: str) -> pl.DataFrame:
+    """Typed rows with their digests, from the mirror."""
+    data = plan.judgement.data
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = []
+        for source in data.sources:
+            if source.part == part:
+                packed = Path(os.environ["ASSAY_MIRROR"]) / plan.name / f"{source.name}.gz"
+                paths.append(Path(scratch) / source.name)
+                paths[-1].write_bytes(gzip.decompress(packed.read_bytes()))
+        typed = type_frame(kind_of(data).read(paths, data), plan.judgement)
+    return typed.with_columns(pl.Series("row_digest", row_digests(typed, data)))
+
+
+def trained(plan: Plan, frame: pl.DataFrame, folder: Path) -> tuple[Trained, Predictor, float]:
+    """The plan's model, and the seconds that it took."""
+    begun = perf_counter()
+    described = describe(frame, plan.judgement)
+    found = train(frame, described, None, plan, folder / "model", folder / "checkpoints")
+    return found, Predictor.load(folder / "model"), perf_counter() - begun
+
+
+def losses(predictor: Predictor, frame: pl.DataFrame, plan: Plan) -> np.ndarray:
+    """Cross-entropy (n,) of each row."""
+    label = plan.judgement.data.label
+    assert isinstance(label, Classes)
+    scores = np.asarray(predictor.scores(frame), dtype=float)
+    truth = frame[label.column].replace_strict({name: i for i, name in enumerate(label.values)}).to_numpy()
+    return -np.log(np.clip(scores[np.arange(len(truth)), truth], 1e-12, None))
+
+
+def rates(predictor: Predictor, frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """One row for each group of each attribute, and one for all: n, accuracy, selection rate, TPR, FPR."""
+    label = plan.judgement.data.label
+    assert isinstance(label, Classes)
+    answers = predictor.predict(frame.to_pandas())["prediction"].to_numpy()
+    described = describe(frame, plan.judgement).with_columns(
+        chosen=pl.Series(answers == label.positive), positive=pl.col("label") == label.positive
+    )
+    figures = [
+        pl.len().alias("n"),
+        (pl.col("chosen") == pl.col("positive")).mean().alias("accuracy"),
+        pl.col("chosen").mean().alias("selection rate"),
+        pl.col("chosen").filter(pl.col("positive")).mean().alias("TPR"),
+        pl.col("chosen").filter(~pl.col("positive")).mean().alias("FPR"),
+    ]
+    parts = [described.select(pl.lit("all").alias("group"), *figures)]
+    for attribute in plan.judgement.protected:
+        own = described.group_by(pl.col(attribute).alias("group")).agg(figures).sort("group")
+        parts.append(
+            own.with_columns(pl.concat_str(pl.lit(f"{attribute}: "), pl.col("group")).alias("group"))
+        )
+    return pl.concat(parts)
+
+
+def gap(found: pl.DataFrame, attribute: str, rate: str) -> float:
+    """Greatest difference of a rate between groups of an attribute that are judged."""
+    own = found.filter(pl.col("group").str.starts_with(f"{attribute}: ") & (pl.col("n") >= JUDGED))[rate]
+    return float(own.max() - own.min())  # type: ignore[operator]
+
+
+def adult(repeats: int) -> None:
+    plain = plan_of("adult", ADULT)
+    learned, test = part_of(plain, "train"), part_of(plain, "test")
+    table: dict[float | None, list[pl.DataFrame]] = {}
+    show("| epsilon | noise | accuracy | gap by sex: selection, TPR, FPR | by race: accuracy | attack | s |")
+    show("|---|---|---|---|---|---|---|")
+    for epsilon in EPSILONS:
+        privacy = None if epsilon is None else {"kind": "dp_sgd", "epsilon": epsilon, "delta": 1e-5}
+        plan = plan_of("adult", {**ADULT, "privacy": privacy})
+        members = learned.filter(pl.col("row_digest").is_in(fit_rows(learned, plan)))
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as scratch:
+                record, predictor, seconds = trained(plan, learned, Path(scratch))
+            found = rates(predictor, test, plan)
+            table.setdefault(epsilon, []).append(found)
+            reached = attack(losses(predictor, members, plan), losses(predictor, test, plan))
+            by_sex = ", ".join(f"{gap(found, 'sex', rate):.3f}" for rate in ("selection rate", "TPR", "FPR"))
+            most = "" if epsilon is None else f" (at most {greatest_advantage(epsilon, 1e-5):.2f})"
+            noise = f"{record.privacy.mechanism.noise:.3f}" if record.privacy else "none"
+            show(
+                f"| {epsilon or 'none'} | {noise} | {found['accuracy'][0]:.4f} | {by_sex} "
+                f"| {gap(found, 'race', 'accuracy'):.3f} | {reached.advantage:+.4f} "
+                f"[{reached.low:+.4f}, {reached.high:+.4f}]{most} | {seconds:.0f} |"
+            )
+    means = {epsilon: _mean(runs) for epsilon, runs in table.items()}
+    show("\n| group | n | " + " | ".join(f"accuracy, TPR at {each or 'none'}" for each in means) + " |")
+    show("|---|---|" + "---|" * len(means))
+    for i, group in enumerate(means[None]["group"]):
+        cells = [f"{one['accuracy'][i]:.3f}, {one['TPR'][i]:.3f}" for one in means.values()]
+        show(f"| {group} | {means[None]['n'][i]:,} | " + " | ".join(cells) + " |")
+    if folder := os.environ.get("PRICE"):
+        draw(means, Path(folder) / "privacy_price.png")
+
+
+def _mean(runs: list[pl.DataFrame]) -> pl.DataFrame:
+    """Mean of each figure over repeated trainings, groups in order."""
+    return pl.concat(runs).group_by("group", maintain_order=True).mean().with_columns(pl.col("n").cast(int))
+
+
+def draw(means: dict[float | None, pl.DataFrame], path: Path) -> None:
+    """What each group's accuracy and TPR lose against the model without privacy, by epsilon."""
+    import matplotlib.pyplot as plt
+
+    from tasks.report.style import COLOURS
+
+    figure, both = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
+    names = means[None]["group"].to_list()
+    private = [epsilon for epsilon in means if epsilon is not None]
+    for axes, rate in zip(both, ("accuracy", "TPR"), strict=True):
+        for k, epsilon in enumerate(private):
+            change = means[epsilon][rate].to_numpy() - means[None][rate].to_numpy()
+            axes.plot(change, range(len(names)), "osd^"[k], color=COLOURS[k], label=f"epsilon {epsilon:g}")
+        axes.axvline(0, color="0.6", linewidth=1)
+        axes.set_xlabel(f"change in {rate} against no privacy")
+    both[0].set_yticks(
+        range(len(names)), [f"{g} ({n:,})" for g, n in zip(names, means[None]["n"], strict=True)]
+    )
+    both[0].invert_yaxis()
+    both[1].legend()
+    figure.savefig(path, dpi=150)
+    show(f"\nFigure: {path}")
+
+
+def mnist() -> None:
+    plan = plan_of("mnist", MNIST)
+    frame, test = part_of(plan, "train"), part_of(plan, "test")
+    with tempfile.TemporaryDirectory() as scratch:
+        record, predictor, seconds = trained(plan, frame, Path(scratch))
+    label = plan.judgement.data.label.column
+    answers = predictor.predict(test.to_pandas())["prediction"].to_numpy()
+    right = float((answers == test[label].to_numpy()).mean())
+    show(f"MNIST, {record.parameters:,} parameters, {record.fit_rows:,} rows: accuracy {right:.4f}")
+    show(f"{record.privacy.summary if record.privacy else ''}; {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["mnist"]:
+        mnist()
+    else:
+        adult(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
