@@ -139,12 +139,6 @@ def sweep(
 
 
 @app.command()
-def compare(plan: PlanName) -> None:
-    """Train a plan with and without each step against bias; say what each changed. Registers nothing."""
-    _run("compare", plan=plan)
-
-
-@app.command()
 def rollback(
     model: Annotated[str, typer.Argument(help="a registered model")],
     reason: Annotated[str, typer.Option(help="why; it stays on record")],

@@ -122,9 +122,13 @@ class Constraint(Member):
         0.02, description="allowed gap between a group's rate and all rows'; of a loss: the bound, in nats"
     )
     bound: Annotated[float, Field(gt=0, le=1000)] = Field(
-        2.0, description="largest sum of the multipliers: how much the constraint may weigh against the loss"
+        2.0,
+        description="largest sum of the multipliers: how much the constraint may weigh against the loss; and "
+        "the price, in nats, of a gap of 1 beyond the slack when the best epoch is chosen",
     )
-    rate: Annotated[float, Field(gt=0, le=100)] = Field(2.0, description="of the exponentiated gradient")
+    rate: Annotated[float, Field(gt=0, le=100)] = Field(
+        2.0, description="of the exponentiated gradient, a step an epoch; too high a rate swings to and fro"
+    )
 
     @model_validator(mode="after")
     def _slack_has_the_metrics_unit(self) -> Constraint:
@@ -145,7 +149,11 @@ class Adversary(Member):
         "equalized_odds", description="under equalized odds the adversary knows the label"
     )
     attribute: str
-    strength: Annotated[float, Field(gt=0, le=100)] = 1.0
+    strength: Annotated[float, Field(gt=0, le=100)] = Field(
+        1.0,
+        description="weight of the adversary's loss against the network's own; and the price, in nats, of a "
+        "gap of 1 when the best epoch is chosen",
+    )
     hidden: Annotated[int, Field(ge=1, le=512)] = 32
 
 

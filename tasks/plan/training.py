@@ -130,7 +130,9 @@ class Training(Member):
     optimizer: Optimizer = AdamW()
     schedule: Schedule = Cosine()
     patience: Annotated[int, Field(ge=1)] | None = Field(
-        4, description="epochs without a better validation loss before training stops; null: never"
+        4,
+        description="epochs without a better validation loss before training stops; null: never. Under a "
+        "constraint or an adversary: loss and priced excess",
     )
     clip_norm: Annotated[float, Field(gt=0)] | None = 1.0
     accumulate: Annotated[int, Field(ge=1)] = Field(

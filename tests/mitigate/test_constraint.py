@@ -6,7 +6,7 @@ from math import exp, log
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -129,6 +129,7 @@ def test_a_cell_without_rows_is_not_bounded_and_an_unknown_level_adds_nothing() 
     at=st.integers(1, 20),
     metric=st.sampled_from(["demographic_parity", "equalized_odds", "bounded_group_loss"]),
 )
+@settings(deadline=None, derandomize=True, max_examples=40)
 def test_batches_in_any_division_are_one(rows: list[tuple[int, int, float]], at: int, metric: str) -> None:
     """What is added is a sum over rows: so accumulated batches and several processes agree with one."""
     every = [*rows, *((label, level, 0.5) for label in (0, 1) for level in (0, 1, 2))]
