@@ -114,6 +114,12 @@ def check(plan: PlanName) -> None:
 
 
 @app.command()
+def compare(plan: PlanName) -> None:
+    """Train a plan with and without each step against bias; say what each changed. Registers nothing."""
+    _run("compare", plan=plan)
+
+
+@app.command()
 def forget(
     plan: PlanName,
     unit: Annotated[

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.errors import Refusal
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.records import Dataset
 from tasks.fairness.allowance import Allowance
@@ -14,6 +16,7 @@ from tasks.fairness.verdict import Verdicts
 from tasks.plan import Plan
 from tasks.privacy.records import Drawn
 from tasks.register import register as room
+from tasks.register.client import Connection
 from tasks.register.records import Registration
 from tasks.register.register import Filing
 
@@ -21,12 +24,32 @@ from tasks.register.register import Filing
 @task(name="draw on the test set's ledger", cache_policy=NO_CACHE)
 def spend(filing: Filing, plan: Plan, dataset: Dataset, weights: str) -> Allowance:
     """Draw one judgement of the frozen ``weights``; see :func:`tasks.register.ledger.spend`."""
+    from tasks.register import ledger  # noqa: PLC0415 - as below
+
+    return ledger.spend(filing.connection, plan, filing.run_id, _digests(dataset, plan), weights)
+
+
+@task(name="look into the test set's ledger", cache_policy=NO_CACHE)
+def require_room(
+    connection: Connection, plan: Plan, dataset: Dataset, wanted: Sequence[Mapping[str, str]]
+) -> None:
+    """Refuse to judge more models than the ledger has room for; see :func:`tasks.register.ledger.lacking`.
+
+    Raises:
+        Refusal: naming both numbers.
+    """
+    from tasks.register import ledger  # noqa: PLC0415 - as below
+
+    if problem := ledger.lacking(connection, plan, _digests(dataset, plan), wanted):
+        raise Refusal(problem)
+
+
+def _digests(dataset: Dataset, plan: Plan) -> dict[str, list[str]]:
+    """Digests of the rows of every set that is judged on."""
     from tasks.ingest.parts import read_part  # noqa: PLC0415 - as below
-    from tasks.register import ledger  # noqa: PLC0415
 
     sets = plan.judgement.sets
-    rows = {on: read_part(dataset, on, own)["row_digest"].to_list() for on, own in sets.items()}
-    return ledger.spend(filing.connection, plan, filing.run_id, rows, weights)
+    return {on: read_part(dataset, on, own)["row_digest"].to_list() for on, own in sets.items()}
 
 
 @task(name="draw on the privacy budget", cache_policy=NO_CACHE)
