@@ -22,7 +22,7 @@ def source_rows(dataset: Dataset, part: str, judgement: Judgement) -> pd.DataFra
         SourceError: if the part's bytes are not the pinned ones.
     """
     protected = (attribute.column for attribute in judgement.protected.values())
-    names = dict.fromkeys((*judgement.data.inputs, *protected))
+    names = list(dict.fromkeys((*judgement.data.inputs, *protected)))
     frame = read_raw_part(dataset, part).select(names)
     form = judgement.data.format
     if judgement.data.payload is not None or not isinstance(form, CsvFormat):
