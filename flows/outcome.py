@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tasks.evaluate.compared import Comparison
 from tasks.evidence.records import Record
 from tasks.fairness.verdict import Judged, Verdict
 
@@ -34,23 +35,28 @@ class Outcome(Record):
         exit_code: of the command line.
         lines: what happened and where to look next.
         judged: the verdicts, if any were reached.
+        comparison: of variants, if that was asked for.
     """
 
     title: str
     exit_code: int
     lines: tuple[str, ...] = ()
     judged: tuple[Judged, ...] = ()
+    comparison: Comparison | None = None
 
 
 def show(outcome: Outcome) -> None:
     """Print the verdict table, then the ending and where to look next."""
     from rich.console import Console  # noqa: PLC0415 - a flow in a worker prints nothing
 
-    from tasks.report.front_page import terminal_table  # noqa: PLC0415 - likewise
+    from tasks.report.compare_table import comparison_table  # noqa: PLC0415 - likewise
+    from tasks.report.front_page import terminal_table  # noqa: PLC0415
 
     console = Console()
     if outcome.judged:
         console.print(terminal_table(outcome.judged))
+    if outcome.comparison:
+        console.print(comparison_table(outcome.comparison))
     console.print(f"[bold]{outcome.title}[/bold]", highlight=False)
     for line in outcome.lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -67,6 +67,7 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
     from prefect.schedules import Cron  # noqa: PLC0415
 
     from flows.check import check  # noqa: PLC0415
+    from flows.compare import compare  # noqa: PLC0415
     from flows.replay import replay  # noqa: PLC0415
     from flows.retrain import retrain  # noqa: PLC0415
     from flows.rollback import rollback  # noqa: PLC0415
@@ -83,7 +84,8 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
                 concurrency_limit=ConcurrencyLimitConfig(limit=1),  # those that come meanwhile wait
             )
         )
-    return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in (replay, check, rollback))]
+    others = (replay, check, compare, rollback)
+    return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in others)]
 
 
 def _run(served: Sequence[RunnerDeployment]) -> None:

@@ -37,7 +37,7 @@ def compare_right(correct_new: Booleans, correct_old: Booleans, margin: float, a
     n = len(correct_new)
     better = int((correct_new & ~correct_old).sum())
     worse = int((~correct_new & correct_old).sum())
-    low, high = _tango(better, worse, n, alpha), -_tango(worse, better, n, alpha)
+    low, high = paired_limits(better, worse, n, alpha)
     return Paired(
         metric="accuracy",
         n=n,
@@ -50,6 +50,18 @@ def compare_right(correct_new: Booleans, correct_old: Booleans, margin: float, a
         alpha=alpha,
         verdict=_verdict(low, high, margin),
     )
+
+
+def paired_limits(gained: int, lost: int, n: int, alpha: float) -> tuple[float, float]:
+    """Limits of a difference of two shares of the same rows, by Tango's score method.
+
+    Args:
+        gained: rows that only the second share counts.
+        lost: rows that only the first one counts.
+        n: rows, at least one.
+        alpha: one-sided level of either limit.
+    """
+    return _tango(gained, lost, n, alpha), -_tango(lost, gained, n, alpha)
 
 
 def compare_squares(new: Floats, old: Floats, truth: Floats, margin: float, alpha: float = 0.05) -> Paired:

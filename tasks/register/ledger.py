@@ -31,6 +31,7 @@ from tasks.register.runs import NOTE, fitting
 
 TAG, HEAD, JUDGED = "assay.ledger", "assay.ledger_head", "assay.judged"
 FILE = "ledger.json"
+WEIGHTS = "weights"
 
 
 @dataclass(frozen=True)
@@ -65,18 +66,9 @@ def spend(
     Raises:
         RegistryError: when MLflow can't be read or written.
     """
-    judgement = plan.judgement
     with connection.doing(f"draw on the ledger of {plan.name!r}'s test set") as client:
         found = _read(client, plan.name)
-        grown, allowance = found.ledger.spend_all(
-            {on: np.array([int(row, 16) for row in listed], np.uint64) for on, listed in rows.items()},
-            weights,
-            plan.digests["judgement"],
-            alpha=judgement.alpha,
-            maximum=judgement.test_set.max_judgements,
-            run=run_id,
-            at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
+        grown, allowance = _draw(found.ledger, plan, run_id, _digests(rows), weights)
         if found.problem:
             return allowance.model_copy(update={"problem": found.problem})
         if grown is not found.ledger:
@@ -84,6 +76,73 @@ def spend(
             _write(client, ledger_run, grown)
         client.set_tag(run_id, JUDGED, "yes")
     return allowance
+
+
+def lacking(
+    connection: Connection,
+    plan: Plan,
+    rows: Mapping[str, Sequence[str]],
+    wanted: Sequence[Mapping[str, str]],
+) -> str:
+    """Why the ledger does not hold a judgement of each of several models, asked before any is trained.
+
+    Weights that were judged by this judgement before spend nothing. Of a model that is still to be trained
+    they are known if a run that stands in the ledger had the same recipe, data and code.
+
+    Args:
+        connection: MLflow.
+        plan: names the model, alpha and ``max_judgements``.
+        rows: as `spend` takes them.
+        wanted: of each model its weights' digest as `WEIGHTS`, or the tags of the run that trains it.
+
+    Returns:
+        One sentence; "" where there is room for all.
+
+    Raises:
+        RegistryError: when MLflow can't be read.
+    """
+    with connection.doing(f"read the ledger of {plan.name!r}'s test set") as client:
+        found = _read(client, plan.name)
+        known = {line.run: line.weights for line in found.ledger.lines}
+        weights = [
+            each.get(WEIGHTS) or _expected(client, known, each) or f"not trained yet: {i}"
+            for i, each in enumerate(wanted)
+        ]
+    grown, digests = found.ledger, _digests(rows)
+    for held, each in enumerate(weights):
+        grown, allowance = _draw(grown, plan, "", digests, each)
+        if allowance.problem:
+            return f"{len(wanted)} models are to be judged, and there is room for {held}: {allowance.problem}"
+    return found.problem
+
+
+def _expected(client: MlflowClient, known: Mapping[str, str], tags: Mapping[str, str]) -> str:
+    """The weights that a run with these tags was judged with, "" where none was."""
+    if not known:
+        return ""
+    experiments = [each.experiment_id for each in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in sorted(tags.items()))
+    runs = client.search_runs(experiments, wanted)
+    return next((known[run.info.run_id] for run in runs if run.info.run_id in known), "")
+
+
+def _draw(
+    ledger: Ledger, plan: Plan, run_id: str, rows: Mapping[str, Rows], weights: str
+) -> tuple[Ledger, Allowance]:
+    """One judgement by the plan's rules."""
+    return ledger.spend_all(
+        rows,
+        weights,
+        plan.digests["judgement"],
+        alpha=plan.judgement.alpha,
+        maximum=plan.judgement.test_set.max_judgements,
+        run=run_id,
+        at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _digests(rows: Mapping[str, Sequence[str]]) -> dict[str, Rows]:
+    return {on: np.array([int(row, 16) for row in listed], np.uint64) for on, listed in rows.items()}
 
 
 def ledger_problems(connection: Connection, model: str, dossier: Path) -> list[str]:

@@ -32,6 +32,7 @@ FORMS = {
     "retrain": {"plan": "string", "force": "boolean", "changes": "array"},
     "replay": {"target": "string", "retrain": "boolean"},
     "check": {"plan": "string"},
+    "compare": {"plan": "string"},
     "rollback": {"model": "string", "reason": "string"},
 }
 

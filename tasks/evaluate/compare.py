@@ -1,0 +1,210 @@
+"""A variant against the model without mitigation on the same rows: accuracy, every limit, every group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tasks.evaluate.changes import UNDEFINED, metric_change, rate_changes
+from tasks.evaluate.compared import Change, GroupChange, LimitChange, SetChange, Variant
+from tasks.evaluate.influence import Amount, Term
+from tasks.evaluate.joint import Joint, attributes_of
+from tasks.fairness.counted import Counted, count_groups
+from tasks.fairness.cube import Cube
+from tasks.fairness.metrics import RATES
+from tasks.fairness.quantities import Macro, Odds, Quantity, Share
+from tasks.fairness.table import METRICS, Metric
+from tasks.fairness.verdict import Judged
+from tasks.plan.base import crossing
+from tasks.plan.judgement import TEST, Judgement, Limit
+
+OWN = ("selection_rate", "tpr", "fpr", "accuracy")
+"""Rates whose change is given for every group: the rows that they are taken over depend on no prediction."""
+FAVOURABLE = {
+    "demographic_parity": "selection_rate",
+    "disparate_impact": "selection_rate",
+    "selection_rate": "selection_rate",
+    "equal_opportunity": "tpr",
+    "equalized_odds": "tpr",
+    "average_absolute_odds": "tpr",
+    "tpr": "tpr",
+    "fnr": "tpr",
+    "accuracy": "accuracy",
+}
+"""Family of a gap -> the rate that is good for whoever it is of."""
+GAPS = ("difference", "ratio", "mean", "sum")
+
+
+def compare_set(
+    on: str,
+    cube: Cube,
+    training: Cube | None,
+    judgement: Judgement,
+    before: Sequence[Judged],
+    after: Sequence[Judged],
+) -> SetChange:
+    """What changed on one set of rows.
+
+    Args:
+        on: the test part, or an audit set.
+        cube: of :func:`tasks.evaluate.joint.count_joint`.
+        training: counts of the training part, which settle which groups are judged; None: all are.
+        judgement: of this set.
+        before: verdicts of the model without mitigation, all sets'.
+        after: those of the variant.
+    """
+    joints = {attributes: Joint.of(cube, attributes) for attributes in attributes_of(judgement)}
+    groups = tuple(
+        change for attributes, joint in joints.items() for change in _groups(" x ".join(attributes), joint)
+    )
+    measured = [_measured(judged, on) for judged in (before, after)]
+    limits = []
+    for limit in judgement.limits:
+        joint = joints[crossing(limit.attribute)]
+        counted = count_groups(cube, crossing(limit.attribute), judgement.too_small, training)
+        change = _limit_change(limit, joint, counted, [one[_key(limit)] for one in measured])
+        own = [each for each in groups if each.attribute == " x ".join(crossing(limit.attribute))]
+        limits.append(
+            LimitChange(
+                metric=limit.metric,
+                attribute=limit.attribute,
+                limit=limit.limit,
+                on=on,
+                levelling_down=levelling_down(limit.metric, change, own),
+                **dict(change),
+            )
+        )
+    whole = next(iter(joints.values())).whole()
+    ((accuracy, _),) = rate_changes(whole, RATES["accuracy"], None)
+    return SetChange(on=on, rows=cube.rows, accuracy=accuracy, limits=tuple(limits), groups=groups)
+
+
+def levelling_down(metric: str, change: Change, groups: Sequence[GroupChange]) -> bool | None:
+    """Whether a gap was closed by making a group worse without helping another.
+
+    True where the gap is shown to have fallen (its 95% interval lies below 0; of a ratio above), no group's
+    favourable rate is shown to have risen and at least one is shown to have fallen. The rate is the true
+    positive rate of equalized odds and equal opportunity, the selection rate of parity, and accuracy of its
+    own gap; of classes held against the rest it is each class's.
+
+    Args:
+        metric: its name in the plan.
+        change: of the metric.
+        groups: changes of the rates of the groups that it compares.
+
+    Returns:
+        None for a metric that is no gap, or of a rate that is not favourable in itself.
+    """
+    family, _, kind = metric.rpartition("_")
+    rate = FAVOURABLE.get(family)
+    if rate is None or kind not in GAPS:
+        return None
+    closed = "rose" if kind == "ratio" else "fell"
+    moved = [each.shown for each in groups if each.rate.partition(" (")[0] == rate]
+    return change.shown == closed and "rose" not in moved and "fell" in moved
+
+
+def front(variants: Sequence[Variant], metric: str, attribute: str) -> tuple[str, ...]:
+    """Variants that no other beats in both accuracy and a gap on the test part, by what was measured.
+
+    Args:
+        variants: with their verdicts.
+        metric: a gap of the plan's limits; of a ratio more is better.
+        attribute: of the limit.
+    """
+    points = {}
+    for variant in variants:
+        gap = _measured(variant.judged, TEST).get((metric, attribute))
+        if gap is not None and variant.accuracy is not None:
+            points[variant.name] = (variant.accuracy, -gap * METRICS[metric].scale.sign)
+    return tuple(
+        name
+        for name, own in points.items()
+        if not any(_dominates(other, own) for other in points.values() if other != own)
+    )
+
+
+def _dominates(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] >= other[0] and one[1] >= other[1]
+
+
+def is_gap(metric: str) -> bool:
+    """Whether a metric holds groups against each other."""
+    return not METRICS[metric].scale.alone
+
+
+def _groups(attribute: str, joint: Joint) -> list[GroupChange]:
+    found = []
+    for name in OWN:
+        for label in [None] if name == "accuracy" else joint.classes:
+            shown = name if label is None or joint.positive is not None else f"{name} ({label})"
+            changes = rate_changes(joint, RATES[name], label)
+            for group, (change, (n, gained, lost)) in zip(joint.names, changes, strict=True):
+                found.append(
+                    GroupChange(
+                        attribute=attribute,
+                        group=group,
+                        rate=shown,
+                        n=n,
+                        gained=gained,
+                        lost=lost,
+                        **dict(change),
+                    )
+                )
+    return found
+
+
+def _limit_change(limit: Limit, joint: Joint, counted: Counted, measured: Sequence[float | None]) -> Change:
+    """The change of a limit's metric; of the score, which the table does not hold, without an interval."""
+    metric = METRICS[limit.metric]
+    amounts = _amounts(metric, counted)
+    before, after = measured
+    if not amounts:
+        change = None if before is None or after is None else after - before
+        return UNDEFINED.model_copy(update={"before": before, "after": after, "change": change})
+    placed = []
+    for amount, judged in amounts:
+        names = {name for name, own in zip(counted.names, judged, strict=True) if own}
+        if not names <= set(joint.names):  # a group of the training part that the test part lacks
+            return UNDEFINED
+        placed.append((amount, np.array([name in names for name in joint.names])))
+    return metric_change(joint, placed, metric.scale)
+
+
+def _amounts(metric: Metric[Counted], counted: Counted) -> list[tuple[Amount, Any]]:
+    """What a metric compares, with the groups judged by it; nothing for a metric of the score."""
+    found = []
+    for quantity in metric.quantities:
+        for amount in _of_quantity(quantity, counted, metric.scale.prior):
+            judged = [counted.judged(term.rate.basis, term.label) for term in amount.terms]
+            found.append((amount, np.all(judged, axis=0)))
+    return found
+
+
+def _of_quantity(quantity: Quantity[Counted], counted: Counted, prior: float) -> list[Amount]:
+    """As `tasks.fairness.quantities` tables each."""
+    match quantity:
+        case Share(rate, link, binary):
+            if "right" in rate.events:
+                return [Amount((Term(1.0, rate, None),), link, prior)]
+            classes = () if counted.positive is None and binary else counted.classes
+            return [Amount((Term(1.0, rate, label),), link, prior) for label in classes]
+        case Odds(sign, weight):
+            return [
+                Amount((Term(weight, RATES["tpr"], label), Term(sign * weight, RATES["fpr"], label)))
+                for label in counted.classes
+            ]
+        case Macro(rate):
+            share = 1 / len(counted.labels)
+            return [Amount(tuple(Term(share, rate, label) for label in counted.labels))]
+    return []
+
+
+def _key(limit: Limit) -> tuple[str, str]:
+    return limit.metric, limit.attribute
+
+
+def _measured(judged: Sequence[Judged], on: str) -> dict[tuple[str, str], float | None]:
+    return {(one.metric, one.attribute): one.measurement for one in judged if one.on == on}

@@ -1,0 +1,305 @@
+"""Two models on the same rows: changes worked by hand, those of the gate, coverage, and levelling down."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import sqrt
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import norm
+
+from tasks.evaluate.changes import metric_change, rate_changes
+from tasks.evaluate.compare import _amounts, compare_set, front, levelling_down
+from tasks.evaluate.compared import Change, GroupChange, SetChange, Variant
+from tasks.evaluate.influence import freedom
+from tasks.evaluate.joint import BEFORE, Joint, count_joint
+from tasks.evaluate.paired import compare_right
+from tasks.evaluate.records import Estimate
+from tasks.fairness import Cube, judge
+from tasks.fairness.metrics import RATES
+from tasks.fairness.table import METRICS
+from tasks.plan import load_plan
+from tasks.plan.judgement import Judgement, Limit, TooSmall
+
+ADULT = load_plan("adult", Path(__file__).parents[2] / "data").judgement
+GAPS = (
+    "equalized_odds_difference",
+    "demographic_parity_ratio",
+    "accuracy_minimum",
+    "differential_fairness_epsilon",
+    "equalized_odds_mean",
+    "f1_difference",
+    "treatment_equality_difference",
+    "macro_tpr_difference",
+)
+
+
+def table(cells: dict[tuple[str, str], tuple[int, int, int, int]]) -> pl.DataFrame:
+    """Rows of (group, label) -> predicted positive by both, the first alone, the second alone, by none."""
+    rows = [
+        (group, label, before, after)
+        for (group, label), counts in cells.items()
+        for (before, after), count in zip(product("10", repeat=2), counts, strict=True)
+        for _ in range(count)
+    ]
+    return pl.DataFrame(rows, schema=["sex", "label", "before", "after"], orient="row")
+
+
+WORKED = table(
+    {
+        ("F", "1"): (60, 0, 10, 30),  # TPR 0.6 -> 0.7
+        ("M", "1"): (170, 10, 10, 10),  # 0.9 -> 0.9
+        ("F", "0"): (10, 0, 0, 90),
+        ("M", "0"): (20, 0, 0, 180),
+    }
+)
+
+
+def judgement_of(
+    metrics: tuple[str, ...], classes: tuple[str, ...] = ("0", "1"), unit: str | None = None
+) -> Judgement:
+    """Adult's judgement with these limits by sex, and other classes."""
+    label = ADULT.data.label.model_copy(
+        update={"values": list(classes), "positive": "1" if len(classes) == 2 else None}
+    )
+    return ADULT.model_copy(
+        update={
+            "data": ADULT.data.model_copy(update={"label": label}),
+            "protected": {"sex": ADULT.protected["sex"]},
+            "limits": [Limit(metric=name, attribute="sex", limit=0.5) for name in metrics],  # type: ignore[arg-type]
+            "too_small": TooSmall(),
+            "unit": unit,
+        }
+    )
+
+
+def compared(rows: pl.DataFrame, judgement: Judgement) -> SetChange:
+    """What changed, with the gate's own measurements beside it."""
+    label: Any = judgement.data.label
+    cubes = [
+        Cube.from_arrays(
+            rows["label"], rows[side], {"sex": rows["sex"]}, labels=label.values, positive=label.positive
+        )
+        for side in ("before", "after")
+    ]
+    judged = [judge(cube, judgement.limits) for cube in cubes]
+    joint = count_joint(rows["before"], rows["after"], rows, judgement)
+    return compare_set("test", joint, None, judgement, *judged)
+
+
+def test_the_worked_table() -> None:
+    """Of the four-fold tables above; the gap's interval is that of matched pairs by Agresti and Min."""
+    found = compared(WORKED, judgement_of(("equal_opportunity_difference",)))
+    groups = {(one.group, one.rate): one for one in found.groups}
+    women, men = groups["F", "tpr"], groups["M", "tpr"]
+    assert (women.n, women.gained, women.lost) == (100, 10, 0)
+    assert (women.before, women.after, women.change) == (0.6, 0.7, 0.1)
+    assert (men.n, men.gained, men.lost, men.change) == (200, 10, 10, 0.0)
+    tango = compare_right(np.repeat([True, False], [70, 30]), np.repeat([True, False], [60, 40]), 0.1, 0.025)
+    assert (women.low, women.high) == (tango.low, tango.high)
+    assert (women.shown, men.shown) == ("rose", "not shown")
+    assert groups["M", "fpr"].change == 0
+    assert found.accuracy.change == pytest.approx(10 / 600)
+
+    (gap,) = found.limits
+    assert (gap.before, gap.after) == (pytest.approx(0.3), pytest.approx(0.2))
+    shares = [(10.5 / 102, 0.5 / 102, 102), (10.5 / 202, 10.5 / 202, 202)]
+    wide = norm.isf(0.0225) * sqrt(sum((p + q - (p - q) ** 2) / n for p, q, n in shares))
+    assert (gap.low, gap.high) == (pytest.approx(-10 / 102 - wide), pytest.approx(-10 / 102 + wide))
+    assert gap.levelling_down is False
+
+
+def drawn_rows(seed: int, classes: tuple[str, ...], rows: int = 500) -> pl.DataFrame:
+    """Two models that are right more often than not, of three groups."""
+    rng = np.random.default_rng(seed)
+    label = rng.choice(classes, rows)
+    told = [np.where(rng.random(rows) < right, label, rng.choice(classes, rows)) for right in (0.6, 0.7)]
+    sex = rng.choice(["a", "b", "c"], rows, p=[0.5, 0.3, 0.2])
+    return pl.DataFrame({"sex": sex, "label": label, "before": told[0], "after": told[1]})
+
+
+@pytest.mark.parametrize("classes", [("0", "1"), ("a", "b", "c")])
+def test_every_metric_is_the_gates_own(classes: tuple[str, ...]) -> None:
+    """As measured by the gate on each model's cube; the interval holds the change."""
+    wanted = GAPS if len(classes) == 2 else ("macro_tpr_difference", "tpr_difference", "accuracy_difference")
+    rows = drawn_rows(3, classes)
+    label: Any = judgement_of(wanted, classes).data.label
+    found = compared(rows, judgement_of(wanted, classes))
+    for side in ("before", "after"):
+        cube = Cube.from_arrays(
+            rows["label"], rows[side], {"sex": rows["sex"]}, labels=classes, positive=label.positive
+        )
+        for one, judged in zip(found.limits, judge(cube, judgement_of(wanted).limits), strict=True):
+            assert getattr(one, side) == pytest.approx(judged.measurement), (one.metric, side)
+    for one in found.limits:
+        assert one.change is not None
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low <= one.change <= one.high
+        assert one.high - one.low < 4, one.metric
+
+
+def test_a_metric_of_the_score_has_no_interval() -> None:
+    judged = [
+        SimpleNamespace(on="test", metric="auc_difference", attribute="sex", measurement=m)
+        for m in (0.2, 0.1)
+    ]
+    judgement = judgement_of(("auc_difference",))
+    joint = count_joint(WORKED["before"], WORKED["after"], WORKED, judgement)
+    found = compare_set("test", joint, None, judgement, judged[:1], judged[1:])  # type: ignore[arg-type]
+    (limit,) = found.limits
+    assert (limit.before, limit.after, limit.low, limit.high) == (0.2, 0.1, None, None)
+    assert limit.change == pytest.approx(-0.1)
+
+
+CLEAR, HALF, CLOSED = (
+    [(0.1, 0.7), (0.05, 0.5)],
+    [(0.09, 0.66), (0.06, 0.56)],
+    [(0.08, 0.6), (0.08, 0.6)],
+)
+"""FPR and TPR of each group: equalized odds difference 0.2, 0.1 and 0."""
+
+
+def drawn(rng: np.random.Generator, rows: list[int], before: Any, after: Any) -> Joint:
+    """Joint counts of two models whose predictions agree more than by chance; 35% are positive."""
+    counts = np.zeros((len(rows), 2, 2, 2), int)
+    for g, n in enumerate(rows):
+        for y, of_class in enumerate(rng.multinomial(n, [0.65, 0.35])):
+            p, q = before[g][y], after[g][y]
+            shared = 0.6 * min(p * (1 - q), q * (1 - p))
+            cells = [(1 - p) * (1 - q) + shared, (1 - p) * q - shared, p * (1 - q) - shared, p * q + shared]
+            counts[g, y] = rng.multinomial(of_class, cells).reshape(2, 2)
+    return Joint(tuple(map(str, range(len(rows)))), ("0", "1"), "1", counts)
+
+
+@pytest.mark.parametrize(
+    ("rows", "before", "after", "change"),
+    [
+        ([6000, 4000], CLEAR, HALF, -0.1),
+        ([1200, 800], CLEAR, CLOSED, -0.2),
+        ([300, 200], CLOSED, CLOSED, 0.0),
+        ([2400, 2000, 1600, 1200], [*CLEAR, (0.08, 0.6), (0.06, 0.62)], [(0.08, 0.6)] * 4, -0.2),
+    ],
+)
+def test_intervals_of_a_gap_hold_its_change(rows: list[int], before: Any, after: Any, change: float) -> None:
+    """In 95% of 150 samples, less three standard errors; also where the gap is closed, its kink."""
+    rng, metric = np.random.default_rng(7), METRICS["equalized_odds_difference"]
+    everyone: Any = SimpleNamespace(
+        positive="1", classes=("1",), labels=("0", "1"), judged=lambda *_: np.ones(len(rows), bool)
+    )
+    amounts, missed, shown = _amounts(metric, everyone), 0, 0
+    for _ in range(150):
+        found = metric_change(drawn(rng, rows, before, after), amounts, metric.scale)
+        assert found.low is not None
+        assert found.high is not None
+        missed += not found.low <= change <= found.high
+        shown += found.high < 0
+    assert missed <= 7.5 + 3 * sqrt(150 * 0.05 * 0.95)
+    assert shown >= 50 if change < 0 else shown <= 5, shown  # a fall is found, and none where there is none
+
+
+def test_rows_of_one_unit_count_once() -> None:
+    """Every row four times, as a unit: limits as wide as of the rows once, by Student's t."""
+    once = drawn_rows(5, ("0", "1"), rows=400)
+    four = pl.concat([once.with_columns(pl.int_range(400).alias("unit"))] * 4)
+    metrics = ("equalized_odds_difference",)
+    single = compared(once, judgement_of(metrics))
+    cluster = compared(four, judgement_of(metrics, unit="age"))
+    loose = compared(four, judgement_of(metrics))
+
+    def width(found: SetChange) -> np.ndarray:
+        changes: list[Change] = [found.accuracy, *found.limits, *found.groups]
+        return np.array(
+            [one.high - one.low for one in changes if one.high is not None and one.low is not None]
+        )
+
+    assert width(cluster) == pytest.approx(width(single), rel=0.12)
+    assert np.median(width(single) / width(loose)) == pytest.approx(2, rel=0.1)
+    assert [one.change for one in cluster.groups] == [one.change for one in single.groups]
+
+
+def test_a_group_of_one_unit_has_no_interval() -> None:
+    rows = WORKED.with_columns(unit=pl.col("sex"))
+    found = compared(rows, judgement_of(("accuracy_difference",), unit="age"))
+    assert all(one.low is None for one in (*found.limits, *found.groups))
+    assert all(one.change is not None for one in (*found.limits, *found.groups))
+    joint = Joint.of(count_joint(rows["before"], rows["after"], rows, judgement_of((), unit="age")), ("sex",))
+    assert freedom(joint) == 0
+
+
+def test_a_group_without_rows_in_a_denominator_is_undefined() -> None:
+    rows = WORKED.filter((pl.col("sex") == "M") | (pl.col("label") == "0"))
+    found = compared(rows, judgement_of(("equal_opportunity_difference",)))
+    (limit,) = found.limits
+    assert (limit.change, limit.low, limit.levelling_down) == (None, None, False)
+    (women,) = (one for one in found.groups if (one.group, one.rate) == ("F", "tpr"))
+    assert (women.n, women.before, women.change, women.shown) == (0, None, None, "not shown")
+
+
+LEVELLED = table(
+    {
+        ("F", "1"): (50, 0, 0, 50),
+        ("M", "1"): (60, 100, 0, 40),  # TPR 0.8 -> 0.3, below the women's 0.5
+        ("F", "0"): (10, 0, 0, 90),
+        ("M", "0"): (20, 0, 0, 180),
+    }
+)
+HELPED = table(
+    {
+        ("F", "1"): (50, 0, 20, 30),  # 0.5 -> 0.7
+        ("M", "1"): (150, 10, 0, 40),  # 0.8 -> 0.75
+        ("F", "0"): (10, 0, 0, 90),
+        ("M", "0"): (20, 0, 0, 180),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "metric", "levelled"),
+    [
+        (LEVELLED, "equal_opportunity_difference", False),  # 0.3 apart became 0.2: not shown with so few
+        (pl.concat([LEVELLED] * 9), "equal_opportunity_difference", True),
+        (pl.concat([LEVELLED] * 9), "equal_opportunity_ratio", False),  # 0.5/0.8 became 0.3/0.5: no better
+        (pl.concat([LEVELLED] * 9), "tpr_minimum", None),
+        (pl.concat([LEVELLED] * 9), "ppv_difference", None),
+        (pl.concat([HELPED] * 9), "equal_opportunity_difference", False),
+        (pl.concat([WORKED] * 9), "equalized_odds_difference", False),
+    ],
+)
+def test_levelling_down(rows: pl.DataFrame, metric: str, levelled: bool | None) -> None:  # noqa: FBT001
+    """A gap that closes because men lose and nobody gains; not where women gain, nor where none is shown."""
+    (limit,) = compared(rows, judgement_of((metric,))).limits
+    assert limit.levelling_down is levelled
+
+
+def test_a_ratio_is_levelled_down_where_it_rises() -> None:
+    rose = Change(before=0.5, after=0.9, change=0.4, low=0.3, high=0.5)
+    fell: dict[str, Any] = {"before": 0.4, "after": 0.2, "change": -0.2, "low": -0.3, "high": -0.1}
+    men = GroupChange(attribute="sex", group="M", rate="selection_rate", n=9, gained=0, lost=2, **fell)
+    assert levelling_down("demographic_parity_ratio", rose, [men])
+    assert not levelling_down("demographic_parity_difference", rose, [men])
+
+
+def test_the_front_keeps_what_no_other_beats() -> None:
+    def variant(name: str, accuracy: float, gap: float) -> Variant:
+        estimate = Estimate(name="accuracy", value=accuracy, low=0, high=1, n=9)
+        judged: Any = SimpleNamespace(on="test", metric="tpr_difference", attribute="sex", measurement=gap)
+        return Variant.model_construct(name=name, performance=(estimate,), judged=(judged,))
+
+    found = [variant("none", 0.9, 0.2), variant("good", 0.89, 0.05), variant("beaten", 0.88, 0.06)]
+    assert front([*found, variant("same", 0.89, 0.05)], "tpr_difference", "sex") == ("none", "good", "same")
+
+
+def test_a_class_that_one_model_never_predicts_has_its_place() -> None:
+    rows = WORKED.with_columns(before=pl.lit("0"))
+    joint = Joint.of(count_joint(rows["before"], rows["after"], rows, judgement_of(())), ("sex",))
+    assert joint.counts.shape == (2, 2, 2, 2)
+    assert joint.counts[:, :, 1, :].sum() == 0
+    ((change, counts), _) = rate_changes(joint, RATES["tpr"], "1")
+    assert (change.before, change.after, counts) == (0.0, 0.7, (100, 70, 0))
+    assert BEFORE not in judgement_of(()).protected

@@ -1,0 +1,72 @@
+"""A comparison through the flow: variants judged on the same rows, and nothing registered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import Assay, Workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+FURTHER = {
+    "half": {"mitigation": [{"kind": "reweighing", "attribute": "sex", "strength": 0.5}]},
+}
+
+
+def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
+    blank: Workspace, assay: Assay
+) -> None:
+    document = blank.document()
+    document["recipe"]["mitigation"] = [{"kind": "reweighing", "attribute": "sex"}]
+    document["judgement"]["limits"].append(
+        {"metric": "equalized_odds_difference", "attribute": "sex", "limit": 0.5}
+    )
+    blank.write(document)
+    blank.plan.with_name("compare.yaml").write_text(yaml.safe_dump(FURTHER))
+    done = assay(blank.top, "compare", "tiny")
+    assert done.code == 0, done
+    assert "Compared" in done.lines
+    assert "3 of 20 judgements are made. Nothing was registered." in done.output
+
+    (folder,) = (path for path in (blank.top / "var/compare/tiny").iterdir() if path.name != "checkpoints")
+    found = json.loads((folder / "compare.json").read_bytes())
+    variants = {one["name"]: one for one in found["variants"]}
+    assert list(variants) == ["none", "plan", "half"]
+    assert len({one["weights"] for one in variants.values()}) == 3
+    parity = {name: one["judged"][0]["measurement"] for name, one in variants.items()}
+    assert parity["plan"] < parity["half"] < parity["none"]
+    (change,) = (one for one in variants["plan"]["changes"][0]["limits"] if "parity" in one["metric"])
+    assert (change["before"], change["after"]) == (parity["none"], parity["plan"])
+    assert change["low"] < parity["plan"] - parity["none"] < change["high"] < 0
+    assert "plan" in found["fronts"]["demographic_parity_difference by sex"]
+    page = (folder / "compare.html").read_text()
+    assert "<script" not in page
+    assert "A comparison is no way to choose." in page
+
+    assert blank.query("select * from registered_models") == []
+    nested = blank.query(
+        "select r.name, p.value from runs r "
+        "join params p on p.run_uuid = r.run_uuid and p.key = 'mitigation' "
+        "join tags t on t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId' order by r.start_time"
+    )
+    assert nested == [
+        ("none", "none"),
+        ("plan", "reweighing (attribute sex)"),
+        ("half", "reweighing (attribute sex, strength 0.5)"),
+    ]
+    (parent,) = blank.query("select artifact_uri from runs where name = 'Compared: compare tiny'")
+    assert {path.name for path in Path(parent[0].removeprefix("file://")).iterdir()} == {
+        *("compare.html", "compare.png", "compare.json", "description.md"),
+    }
+
+    blank.judgement(test_set={"max_judgements": 3})  # a twentieth each is spent, a third each is asked for
+    refused = assay(blank.top, "compare", "tiny")
+    assert refused.code == 3, refused
+    assert "3 models are to be judged, and there is room for 2: test set used up" in refused.output
+    assert "train none" not in refused.errors
+    unread = assay(blank.top, "compare", "adlut")
+    assert unread.code == 2, unread
