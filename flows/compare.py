@@ -19,7 +19,7 @@ from tasks.ingest.task import pin
 from tasks.plan.comparing import read_variants
 from tasks.register.client import connect
 from tasks.register.ledger import WEIGHTS
-from tasks.register.task import require_room, spend
+from tasks.register.task import draw_private, require_room, spend
 from tasks.represent.task import represent
 from tasks.train.task import train
 from tasks.validate.task import validate
@@ -47,9 +47,10 @@ def compare(plan: str = "adult") -> State[Outcome]:
         for variant in variants:
             attempt = run.begin(variant, dataset)
             with run.trying(attempt):
-                attempt.frozen, _ = train(
-                    dataset, sample.raked, variant.plan, attempt.folder, run.checkpoints(variant)
-                )
+                checkpoints = run.checkpoints(variant)
+                if variant.plan.recipe.privacy is not None:
+                    run.require("privacy", draw_private(attempt.filing, variant.plan, dataset, checkpoints))
+                attempt.frozen, _ = train(dataset, sample.raked, variant.plan, attempt.folder, checkpoints)
         require_room(connection, run.plan, dataset, [{WEIGHTS: each.weights} for each in run.frozen])
         for each in run.frozen:  # all are frozen: now, and once, the test part is opened for all
             each.allowance = spend(each.filing, run.plan, dataset, each.weights)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tasks.evaluate.compared import Change, Comparison, Variant
 from tasks.fairness.verdict import Verdict
-from tasks.fairness.words import by, number, words
+from tasks.fairness.words import by, limit_of, number, words
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
 LEVELLING = "levelling down"
@@ -46,7 +46,7 @@ def lines_of(variant: Variant) -> Iterator[Line]:
     changes = {(one.on, one.metric, one.attribute): one for each in variant.changes for one in each.limits}
     for judged in variant.judged:
         change = changes.get((judged.on, judged.metric, judged.attribute))
-        what = f"{words(judged.metric)} by {by(judged)}"
+        what = f"{words(judged.metric)} by {by(judged)} {limit_of(judged)}"
         levelled = bool(change and change.levelling_down)
         yield Line(
             what, number(judged.measurement), changed(change), _shown(change), judged.verdict, levelled

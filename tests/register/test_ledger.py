@@ -14,7 +14,7 @@ from tasks.fairness.allowance import Allowance
 from tasks.plan import Plan, load_plan
 from tasks.plan.locked import Locked
 from tasks.register.client import Connection
-from tasks.register.ledger import HEAD, TAG, ledger_problems, spend
+from tasks.register.ledger import HEAD, TAG, WEIGHTS, lacking, ledger_problems, spend
 from tasks.register.registry import create_version
 
 ROWS = {"test": [f"{i:016x}" for i in range(1000)]}
@@ -48,6 +48,24 @@ def test_judgements_are_counted_over_runs(connection: Connection, plan: Plan) ->
     assert second.rows == 1000
     assert [each.problem for each in (first, second, again)] == ["", "", ""]
     assert "test set used up" in third.problem
+
+
+def test_room_for_several_models_is_asked_for_before_any_is_trained(
+    connection: Connection, plan: Plan
+) -> None:
+    """Of a budget of two one is spent; weights that were judged need none, known by what made them."""
+    run, tags = new_run(connection), {"assay.recipe": "r", "assay.data": "d"}
+    for name, value in tags.items():
+        connection.client.set_tag(run, name, value)
+    other = {**tags, "assay.recipe": "another"}
+    assert lacking(connection, plan, ROWS, [tags, other]) == ""
+    spend(connection, plan, run, ROWS, "a" * 64)
+    assert lacking(connection, plan, ROWS, [tags, other]) == ""
+    assert lacking(connection, plan, ROWS, [{WEIGHTS: "a" * 64}, {WEIGHTS: "b" * 64}]) == ""
+    expected = "2 models are to be judged, and there is room for 1: test set used up"
+    assert lacking(connection, plan, ROWS, [other, other | {"assay.data": "new"}]).startswith(expected)
+    assert lacking(connection, plan, ROWS, [{WEIGHTS: "c" * 64}, {WEIGHTS: "b" * 64}]).startswith(expected)
+    assert spend(connection, plan, new_run(connection), ROWS, "b" * 64).number == 2  # asking spent nothing
 
 
 def dossier(folder: Path, plan: Plan, weights: str, allowance: Allowance) -> Path:
