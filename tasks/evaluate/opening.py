@@ -11,9 +11,11 @@ from tasks.evaluate.evaluate import HUNDREDTHS, file_counted
 from tasks.evaluate.predictions import check_predictions
 from tasks.evaluate.records import PREDICTIONS, Opened, file_of
 from tasks.evaluate.together import Crew, count_together
+from tasks.ingest.clients import clients_of
 from tasks.ingest.described import describe
 from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
+from tasks.plan.federated import Federated
 from tasks.plan.judgement import TEST, Judgement
 
 Frames = Mapping[str, pl.DataFrame]
@@ -26,7 +28,13 @@ def edges_on(predictor: Predictor, on: str) -> Sequence[float]:
 
 
 def open_sets(
-    frames: Frames, predictions: Frames, judgement: Judgement, predictor: Predictor, folder: Path, by: Crew
+    frames: Frames,
+    predictions: Frames,
+    judgement: Judgement,
+    predictor: Predictor,
+    folder: Path,
+    by: Crew,
+    federated: Federated | None = None,
 ) -> Opened:
     """File what the frozen model said of every set of rows, with its counts.
 
@@ -37,6 +45,7 @@ def open_sets(
         predictor: the frozen model.
         folder: the dossier's folder.
         by: who counts.
+        federated: whose clients count their own rows of the test part; their cubes are added.
 
     Raises:
         EvidenceError: where predictions and rows do not agree.
@@ -46,7 +55,9 @@ def open_sets(
     for on, own in judgement.sets.items():
         told = check_predictions(predictions[on], own, file_of(PREDICTIONS, on))
         described = describe(frames[on], own)
-        cube = count_together(by, told, described, own, edges_on(predictor, on))
+        # An audit set comes from elsewhere: no client holds it.
+        apart = clients_of(frames[on], own, federated) if federated is not None and on == TEST else None
+        cube = count_together(by, told, described, own, edges_on(predictor, on), apart)
         found[on] = file_counted(told, cube, described["label"], own, folder, on)
     test = found.pop(TEST)
     return Opened(**dict(test), audits=found)

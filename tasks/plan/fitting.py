@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Number
+from tasks.plan.federated import with_epochs
 from tasks.plan.judgement import TEST, Judgement
 from tasks.plan.metrics import NUMBERS
 from tasks.plan.recipe import Recipe
@@ -37,7 +38,7 @@ def with_defaults(document: Any) -> Any:
             if isinstance(given.get(key), Mapping)
         }
         filled["training"] = {**training, **members}
-    return {**document, "recipe": filled}
+    return {**document, "recipe": with_epochs(filled)}
 
 
 def _at(document: Any, *keys: str) -> Any:

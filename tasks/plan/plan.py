@@ -13,6 +13,7 @@ from tasks.plan.audits import audit_problems
 from tasks.plan.base import Member
 from tasks.plan.deidentification import deidentification_problems
 from tasks.plan.features import TabularFeatures
+from tasks.plan.federated import federated_problems
 from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
 from tasks.plan.mitigating import mitigation_problems
@@ -83,6 +84,7 @@ class Plan(Member):
             *audit_problems(self.judgement, self._excluded),
             *label_problems(self.judgement, self.recipe),
             *recipe_problems(self.judgement.data.kind, self.recipe),
+            *federated_problems(self.judgement, self.recipe),
             *differential_problems(self.judgement, self.recipe, self._excluded),
             *self._unsearchable(),
             *deidentification_problems(self.judgement),

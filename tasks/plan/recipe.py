@@ -9,6 +9,7 @@ from pydantic import Field
 from tasks.plan.base import Member
 from tasks.plan.differential import DpSgd
 from tasks.plan.features import Features
+from tasks.plan.federated import Federated
 from tasks.plan.mitigation import Step
 from tasks.plan.model import Model
 from tasks.plan.training import Training
@@ -38,3 +39,4 @@ class Recipe(Member):
     model: Model
     training: Training = Training()
     tuning: Tuning | None = None
+    federated: Federated | None = None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from tasks.mitigate.masking import masked_terms
@@ -100,31 +101,48 @@ def _public_image(plan: Plan) -> Features:
 
 
 def _image(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
+    return image_features(pixel_counts(frame.filter(kept), plan), plan)
+
+
+def pixel_counts(frame: pl.DataFrame, plan: Plan) -> npt.NDArray[np.int64]:
+    """How often each value occurs among the pixels, (256,)."""
     data = plan.judgement.data
-    assert isinstance(data, Image)  # noqa: S101 - FITTED's key says so
-    pixels = np.frombuffer(b"".join(frame[data.payload].filter(kept)), np.uint8)
-    counts = np.bincount(pixels, minlength=256) / pixels.size
-    levels = np.arange(256) / 255
-    mean = float(counts @ levels)
-    deviation = float(np.sqrt(counts @ (levels - mean) ** 2)) or 1.0
+    assert isinstance(data, Image)  # noqa: S101 - only images have pixels
+    pixels = np.frombuffer(b"".join(frame[data.payload]), np.uint8)
+    return np.bincount(pixels, minlength=256)
+
+
+def image_features(counts: npt.NDArray[np.int64] | npt.NDArray[np.float64], plan: Plan) -> Features:
+    """Mean and deviation of pixels, from :func:`pixel_counts`."""
+    data = plan.judgement.data
+    assert isinstance(data, Image)  # noqa: S101 - only images have pixels
+    shares, levels = counts / counts.sum(), np.arange(256) / 255
+    mean = float(shares @ levels)
+    deviation = float(np.sqrt(shares @ (levels - mean) ** 2)) or 1.0
     resize = data.fit == "resize"
     return image.ImageFeatures(data.payload, data.height, data.width, data.channels, mean, deviation, resize)
 
 
 def _audio(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
-    data, wanted = plan.judgement.data, plan.recipe.features
+    data = plan.judgement.data
     assert isinstance(data, Audio)  # noqa: S101 - FITTED's key says so
+    recordings = frame[data.payload].filter(kept).to_list()
+    return audio.AudioFeatures.fit(
+        data.payload, recordings, spectrogram_of(plan), data.maximum_seconds, resample=data.fit == "resample"
+    )
+
+
+def spectrogram_of(plan: Plan) -> audio.Spectrogram:
+    """How the plan's recordings become spectrograms."""
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Audio)  # noqa: S101 - only recordings have a spectrum
     assert isinstance(wanted, AudioFeatures)  # noqa: S101 - the plan's kinds fit each other
-    spectrogram = audio.Spectrogram(
+    return audio.Spectrogram(
         rate=data.rate,
         samples=round(data.rate * wanted.seconds),
         window=round(data.rate * wanted.window_seconds),
         hop=round(data.rate * wanted.hop_seconds),
         mels=wanted.mels,
-    )
-    recordings = frame[data.payload].filter(kept).to_list()
-    return audio.AudioFeatures.fit(
-        data.payload, recordings, spectrogram, data.maximum_seconds, resample=data.fit == "resample"
     )
 
 

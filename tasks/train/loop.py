@@ -104,10 +104,10 @@ def run(
         Refusal: the loss is no longer a finite number.
     """
     fit, validation = prepared(state.network, fit), prepared(state.network, validation)
-    while len(state.history) < training.epochs and not _stale(state, training):
+    while len(state.history) < training.epochs and not stale(state, training):
         epoch = len(state.history) + 1
         torch.manual_seed(seed * 100_003 + epoch)
-        train_loss, rate = _train_epoch(state, fit, objective, training, epoch, team)
+        train_loss, rate = train_epoch(state, fit, objective, training, epoch, team)
         _share_buffers(state.network, team)
         scores = score(state.network, validation, objective.rule)
         loss, metric = objective.measure(scores, validation.labels, validation.weights)
@@ -136,11 +136,12 @@ def _settled(state: State, scores: torch.Tensor, validation: Rows, team: Team) -
     return state.pressure.excess(scores, validation.labels, validation.groups)
 
 
-def _stale(state: State, training: Training) -> bool:
+def stale(state: State, training: Training) -> bool:
+    """Whether the best epoch is as long ago as the plan has patience."""
     return training.patience is not None and state.stale_epochs() >= training.patience
 
 
-def _train_epoch(
+def train_epoch(
     state: State, fit: Rows, objective: Objective, training: Training, epoch: int, team: Team
 ) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""

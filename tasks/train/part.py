@@ -47,7 +47,13 @@ def train_part(
         checkpoints: where training may go on after a crash.
         callbacks: called after each epoch.
     """
-    return train(*training_rows(dataset, raked, plan), plan, folder / "model", checkpoints, callbacks)
+    rows = training_rows(dataset, raked, plan)
+    if plan.recipe.federated is not None:
+        # Flower takes a second to import.
+        from tasks.train.federated import train_federated  # noqa: PLC0415
+
+        return train_federated(rows.frame, rows.described, plan, folder / "model", checkpoints, callbacks)
+    return train(*rows, plan, folder / "model", checkpoints, callbacks)
 
 
 def training_rows(dataset: Dataset, raked: Raked | None, plan: Plan) -> Rows:

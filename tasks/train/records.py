@@ -17,6 +17,8 @@ class Epoch(Record):
     Attributes:
         train_loss: None under differential privacy, which it would tell past.
         excess: how far validation rows are beyond what a step against bias during training asks for.
+        clients: of federated training, those that the epoch, a round, was made of.
+        lost: a sentence on each of the others.
     """
 
     epoch: int
@@ -25,6 +27,8 @@ class Epoch(Record):
     validation_metric: float
     rate: float
     excess: float = 0.0
+    clients: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class Trained(Record):
@@ -48,6 +52,7 @@ class Trained(Record):
         made_rows: how many of these a step against bias made: copies, altered or generated rows.
         validation_rows: rows that chose the epoch.
         set_aside_rows: validation rows left out, for a category that no fit row has.
+        clients: of federated training, all that there were; ``history`` says who took part in each round.
         resumed_from: epoch of the checkpoint that this run went on from, None for a clean start.
         decision: how the model decides by group, where a step after training says so.
         refused_checkpoints: sentences on checkpoints found truncated or altered.
@@ -71,6 +76,7 @@ class Trained(Record):
     made_rows: int = 0
     validation_rows: int
     set_aside_rows: int = 0
+    clients: tuple[str, ...] = ()
     decision: Decision | None = None
     resumed_from: int | None = None
     refused_checkpoints: tuple[str, ...] = ()

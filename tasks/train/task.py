@@ -46,6 +46,8 @@ def train(
     from tasks.train.part import train_part  # noqa: PLC0415
     from tasks.train.progress import progress_bar  # noqa: PLC0415
 
-    with measured(choose_device()) as cost, progress_bar(plan.recipe.training.epochs) as progress:
+    federated = plan.recipe.federated
+    epochs = plan.recipe.training.epochs if federated is None else federated.rounds
+    with measured(choose_device()) as cost, progress_bar(epochs) as progress:
         trained = train_part(dataset, raked, plan, folder, checkpoints, [progress])
     return trained, asdict(cost)

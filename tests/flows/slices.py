@@ -57,6 +57,8 @@ def slice_plan(name: str, mirror: Path, top: Path) -> Workspace:
     recipe["model"] |= SMALL[model]
     recipe["training"] |= {"epochs": 2, "batch": 64}
     recipe["training"]["workers"] = 2 if name == "mnist" else 1
+    if "federated" in recipe:
+        recipe["federated"] |= {"rounds": 2, "local_epochs": 1}
     if "embedding" in recipe.get("features", {}):
         recipe["features"]["embedding"] = 8
     if model == "pretrained":
