@@ -31,12 +31,7 @@ def differential_problems(judgement: Judgement, recipe: Recipe, excluded: Sequen
 
 
 def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
-    """What makes several rows of one person, or one row's weight depend on the others."""
-    if judgement.unit is not None:
-        yield (
-            f"the guarantee is for one row, and judgement.unit says that several rows share one "
-            f"{judgement.unit!r}, who would be promised too much"
-        )
+    """What makes rows of rows, or one row's weight depend on the others."""
     if judgement.population is not None and judgement.population.raking is not None:
         yield (
             "judgement.population.raking weighs each row by how many others are like it, which is not "
@@ -45,6 +40,8 @@ def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
     if recipe.mitigation:
         kinds = ", ".join(step.kind for step in recipe.mitigation)
         yield f"recipe.mitigation must be empty: {kinds} would learn from, copy or weigh private rows unpaid"
+    if getattr(recipe, "federated", None) is not None:
+        yield "recipe.federated must be null: clients take no noisy steps"
     if recipe.tuning is not None:
         yield "recipe.tuning must be null: each of its trials would be another training on the same rows"
 

@@ -81,8 +81,18 @@ def fit_rows(frame: pl.DataFrame, plan: Plan) -> list[str]:
     Args:
         frame: of the training part, with ``row_digest``.
         plan: says which are kept for validation.
+
+    Raises:
+        Refusal: several of them are of one sampling unit, to whom a promise for one row would be too much.
     """
-    return frame["row_digest"].filter(pl.Series(~held_out(frame, plan))).to_list()
+    learned = frame.filter(pl.Series(~held_out(frame, plan)))
+    unit = plan.judgement.unit
+    if unit is not None and (units := learned[unit].n_unique()) < learned.height:
+        raise Refusal(
+            f"recipe.privacy: the promise is for one row, and the {learned.height:,} rows to learn from are "
+            f"of {units:,} units of judgement.unit ({unit!r}); keep one row of each"
+        )
+    return learned["row_digest"].to_list()
 
 
 def begun_of(frame: pl.DataFrame, plan: Plan, checkpoints: Path) -> Begun:

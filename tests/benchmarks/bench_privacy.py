@@ -39,7 +39,7 @@ ADULT: dict[str, Any] = {
     "features": {"exclude": ["fnlwgt"], "bins": 16, "embedding": 8},
     "model": {"kind": "mlp", "hidden": [64], "dropout": 0.0},
     "training": {
-        "epochs": 15,
+        "epochs": 8,
         "batch": 1024,
         "optimizer": {"kind": "adam", "rate": 0.01},
         "schedule": {"kind": "cosine", "warmup_epochs": 0.0},
@@ -143,7 +143,9 @@ def adult(repeats: int) -> None:
     show("| epsilon | noise | accuracy | gap by sex: selection, TPR, FPR | by race: accuracy | attack | s |")
     show("|---|---|---|---|---|---|---|")
     for epsilon in EPSILONS:
-        privacy = None if epsilon is None else {"kind": "dp_sgd", "epsilon": epsilon, "delta": 1e-5}
+        privacy = (
+            None if epsilon is None else {"kind": "dp_sgd", "epsilon": epsilon, "delta": 1e-5, "at_once": 512}
+        )
         plan = plan_of("adult", {**ADULT, "privacy": privacy})
         members = learned.filter(pl.col("row_digest").is_in(fit_rows(learned, plan)))
         for _ in range(repeats):

@@ -91,12 +91,6 @@ def test_raking_is_refused() -> None:
     assert "judgement.population.raking weighs each row" in problems(found)
 
 
-def test_several_rows_of_one_person_are_refused() -> None:
-    found = adult()
-    found["judgement"]["unit"] = "native-country"
-    assert "the guarantee is for one row" in problems(found)
-
-
 @pytest.mark.parametrize("name", ["hate-speech", "spoken-digits"])
 def test_kinds_whose_features_learn_are_refused(name: str) -> None:
     assert "tables and images are expected" in problems(document(name, model={"kind": "rnn"}))

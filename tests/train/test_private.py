@@ -126,3 +126,10 @@ def test_a_training_whose_epochs_crashes_used_up_is_refused(sample: Sample, tmp_
     private.begun_of(sample.frame, plan, tmp_path / "checkpoints").write(2)
     with pytest.raises(Refusal, match="begun and lost to a crash"):
         trained(sample, plan, tmp_path)
+
+
+def test_several_rows_of_one_person_are_refused(sample: Sample, tmp_path: Path) -> None:
+    plan = private_plan(sample)
+    judgement = plan.judgement.model_copy(update={"unit": "age"})
+    with pytest.raises(Refusal, match=r"the promise is for one row, and the 1,\d+ rows to learn from are of"):
+        trained(sample, plan.model_copy(update={"judgement": judgement}), tmp_path)
