@@ -75,7 +75,7 @@ def forget(plan: Plan, workspace: Path, var: Path, by: By, value: str) -> Forgot
         digests = [] if known and not (folder / "prepared").is_dir() else _rows(plan, folder, by, wanted)
         if not digests and not known:
             raise PlanError(
-                f"forget {plan.name}", [f"no row of the pinned version has this {by}: nothing done"]
+                f"forget {plan.name}", [f"no row of the pinned version has this {by}: nothing was done"]
             )
         stones = stones or Tombstones(fingerprint=key.fingerprint, gone=())
         write_tombstones(folder, stones.with_one(by, mark, f"{datetime.now(UTC):%Y-%m-%d}"))

@@ -40,7 +40,27 @@ def loosened(before: Judgement, now: Judgement) -> tuple[str, ...]:
         *_population(before, now),
         *_data(before, now),
         *_audits(before, now),
+        *_privacy(before, now),
     )
+
+
+def _privacy(before: Judgement, now: Judgement) -> Iterator[str]:
+    if before.privacy is None:
+        return
+    if now.privacy is None:
+        yield "personal data is pinned as it is: it was de-identified"
+        return
+    for name in sorted(before.privacy.columns.keys() - now.privacy.columns.keys()):
+        yield f"column {name} is not de-identified any more"
+    if fewer := sorted({*before.privacy.texts} - {*now.privacy.texts, *now.privacy.columns}):
+        yield f"texts are not searched for personal data any more: {', '.join(fewer)}"
+    if fewer := sorted({*before.privacy.recognise} - {*now.privacy.recognise}):
+        yield f"not recognised in texts any more: {', '.join(fewer)}"
+    if now.privacy.minimum_score > before.privacy.minimum_score:
+        yield (
+            f"personal data is recognised from score {now.privacy.minimum_score:g} on, it was "
+            f"{before.privacy.minimum_score:g}"
+        )
 
 
 def _attributes(before: Judgement, now: Judgement) -> Iterator[str]:

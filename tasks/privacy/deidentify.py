@@ -70,9 +70,10 @@ def _searched(
 ) -> pl.Series:
     """Texts with a token in place of every recognised span."""
     made: dict[str, str | None] = {}
-    for text in values.cast(pl.String).unique(maintain_order=True).drop_nulls():
+    for text, times in values.cast(pl.String).drop_nulls().value_counts().iter_rows():
         spans = merged(find(text, privacy, names))
-        counted.update(span.kind for span in spans)
+        for span in spans:
+            counted[span.kind] += times
         made[text] = replace(text, spans, lambda kind, value: token(key, kind, value))
     return _mapped(values.cast(pl.String), made)
 

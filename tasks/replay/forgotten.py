@@ -97,7 +97,7 @@ def _predict_the_rest(replay: Replay, dataset: Dataset) -> list[str]:
         frame = read_part(dataset, on, own)
         again = predict_part(predictor, frame, replay.plan.judgement, on)
         recorded = read_predictions(replay.folder / file_of(PREDICTIONS, on), own)
-        kept = recorded.filter(pl.col(ROW_DIGEST).is_in(frame[ROW_DIGEST].implode()))
+        kept = recorded.filter(pl.col(ROW_DIGEST).is_in(frame[ROW_DIGEST].to_list()))
         # Positions have moved up where rows before them are gone.
         kept = kept.with_columns(pl.Series(ROW_ID, range(len(kept)), recorded.schema[ROW_ID]))
         replay.note(

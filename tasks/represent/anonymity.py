@@ -52,7 +52,8 @@ def anonymity_of(parts: Iterable[pl.DataFrame], judgement: Judgement) -> Anonymi
         judgement: of the plan. Where a number is predicted, l-diversity is left out: numbers differ.
     """
     privacy = judgement.privacy
-    taken = {protected.column for protected in judgement.protected.values()}
+    # A banded attribute's own column tells more than the band, so a plan may name it beside.
+    taken = {protected.column for protected in judgement.protected.values() if protected.bins is None}
     further = [] if privacy is None else [name for name in privacy.quasi_identifiers if name not in taken]
     # An attribute may be called like another column, so they are told apart.
     named = [f"column {name}" for name in further]
