@@ -40,7 +40,7 @@ def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
     if recipe.mitigation:
         kinds = ", ".join(step.kind for step in recipe.mitigation)
         yield f"recipe.mitigation must be empty: {kinds} would learn from, copy or weigh private rows unpaid"
-    if getattr(recipe, "federated", None) is not None:
+    if recipe.federated is not None:
         yield "recipe.federated must be null: clients take no noisy steps"
     if recipe.tuning is not None:
         yield "recipe.tuning must be null: each of its trials would be another training on the same rows"
