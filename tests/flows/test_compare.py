@@ -66,7 +66,7 @@ def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
     blank.judgement(test_set={"max_judgements": 3})  # a twentieth each is spent, a third each is asked for
     refused = assay(blank.top, "compare", "tiny")
     assert refused.code == 3, refused
-    assert "3 models are to be judged, and there is room for 2: test set used up" in refused.output
+    assert "3 models are to be judged, and there is room for 2: each spends one" in refused.output
     assert "train none" not in refused.errors
     unread = assay(blank.top, "compare", "adlut")
     assert unread.code == 2, unread

@@ -62,7 +62,7 @@ def test_room_for_several_models_is_asked_for_before_any_is_trained(
     spend(connection, plan, run, ROWS, "a" * 64)
     assert lacking(connection, plan, ROWS, [tags, other]) == ""
     assert lacking(connection, plan, ROWS, [{WEIGHTS: "a" * 64}, {WEIGHTS: "b" * 64}]) == ""
-    expected = "2 models are to be judged, and there is room for 1: test set used up"
+    expected = "2 models are to be judged, and there is room for 1: each spends one"
     assert lacking(connection, plan, ROWS, [other, other | {"assay.data": "new"}]).startswith(expected)
     assert lacking(connection, plan, ROWS, [{WEIGHTS: "c" * 64}, {WEIGHTS: "b" * 64}]).startswith(expected)
     assert spend(connection, plan, new_run(connection), ROWS, "b" * 64).number == 2  # asking spent nothing
