@@ -113,8 +113,8 @@ def lacking(
         grown, allowance = _draw(grown, plan, "", digests, each)
         if allowance.problem:
             return (
-                f"{len(wanted)} models are to be judged, and there is room for {held}: each spends one of the "
-                f"plan's max_judgements, {allowance.max_judgements}; judge fewer, or on test rows more than "
+                f"{len(wanted)} models are to be judged, and there is room for {held}: each spends one of "
+                f"the plan's max_judgements, {allowance.max_judgements}; judge fewer, or on rows more than "
                 "half of which were never judged"
             )
     return found.problem
