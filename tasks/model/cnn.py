@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -57,7 +57,7 @@ class CNN(nn.Module):
 
 def _block(inputs: int, outputs: int, norm: str) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")  # a normalisation has one
-    after = {
+    after: Mapping[str, Callable[[int], nn.Module]] = {
         "batch": nn.BatchNorm2d,
         "group": lambda channels: nn.GroupNorm(math.gcd(channels, GROUPS), channels),
         "none": nn.Identity,

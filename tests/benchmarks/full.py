@@ -60,6 +60,7 @@ TARGETS = {
     "hate-speech-minilm": Target("macro_f1", 0.01, SEEDS, "tfidf"),
     "spoken-digits": Target("accuracy", 0.95),
     "spoken-digits-speakers": Target("accuracy", 0.0),
+    "spoken-digits-federated": Target("accuracy", 0.95),
     "income-acs": Target("accuracy", 0.80),
     "adult-hours": Target("r2", 0.25),
 }
