@@ -16,6 +16,7 @@ from tasks.plan.load import explain, load_plan, parse_plan, read_yaml
 from tasks.plan.mitigation import Step
 from tasks.plan.plan import Plan
 
+LISTED = 3  # terms or pairs; of more their number
 FILE = "compare.yaml"
 NONE, ALL = "none", "plan"
 """Names of the variant without any step, and of the one with all of the plan's."""
@@ -65,8 +66,12 @@ class PlanVariant:
 def told(step: Step) -> str:
     """A step in words: its kind, then every setting that it was given: "reweighing (attribute sex)"."""
     given = step.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
-    listed = ", ".join(f"{key} {value}" for key, value in given.items())
+    listed = ", ".join(f"{key} {_short(value)}" for key, value in given.items())
     return f"{step.kind} ({listed})" if listed else step.kind
+
+
+def _short(value: object) -> str:
+    return f"of {len(value)}" if isinstance(value, list) and len(value) > LISTED else str(value)
 
 
 def read_variants(name: str, data: Path) -> tuple[PlanVariant, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.fairness.words import number
 from tasks.plan import Plan
+from tasks.plan.comparing import told
 
 
 def made(plan: Plan, records: Mapping[str, Any]) -> list[str]:
@@ -38,9 +39,7 @@ def _against_bias(plan: Plan, records: Mapping[str, Any]) -> Iterator[str]:
     tuned = records.get("tuning")
     carried_out = plan.changed(tuned.changes) if tuned is not None else plan
     for step in carried_out.recipe.mitigation:
-        settings = step.model_dump(exclude={"kind"}, exclude_none=True)
-        told = ", ".join(f"{name} {_short(value)}" for name, value in settings.items() if value != [])
-        yield f"Against bias, {WHEN[step.stage]}: {step.kind} ({told})."
+        yield f"Against bias, {WHEN[step.stage]}: {told(step)}."
 
 
 WHEN = {
@@ -49,10 +48,6 @@ WHEN = {
     "training": "during training",
     "decision": "in every decision",
 }
-
-
-def _short(value: object) -> str:
-    return f"{len(value)} pairs" if isinstance(value, list) and len(value) > 3 else str(value)
 
 
 def _learned(trained: Any) -> Iterator[str]:
