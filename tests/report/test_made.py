@@ -13,7 +13,13 @@ from tasks.train.records import Trial, Tuned
 def test_a_run_tells_its_steps_and_its_rows_and_no_more_than_happened() -> None:
     plan = load_plan("adult", Path(__file__).parents[2] / "data", [])
     freeze = SimpleNamespace(
-        fit_rows=30_000, made_rows=0, validation_rows=2_500, best_epoch=3, history=range(9)
+        fit_rows=30_000,
+        made_rows=0,
+        validation_rows=2_500,
+        best_epoch=3,
+        history=range(9),
+        privacy=None,
+    )
     )
     lines = ["Learned from 30,000 rows; 2,500 validation rows chose epoch 3 of 9."]
     step = "Against bias, before training: reweighing (attribute sex x race, strength 0.7)."
