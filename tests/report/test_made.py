@@ -20,7 +20,6 @@ def test_a_run_tells_its_steps_and_its_rows_and_no_more_than_happened() -> None:
         history=range(9),
         privacy=None,
     )
-    )
     lines = ["Learned from 30,000 rows; 2,500 validation rows chose epoch 3 of 9."]
     step = "Against bias, before training: reweighing (attribute sex x race, strength 0.7)."
     assert made(plan, {}) == [step]
