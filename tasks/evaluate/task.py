@@ -32,7 +32,7 @@ def open_test_part(dataset: Dataset, plan: Plan, folder: Path) -> tuple[Opened, 
 
     judgement, model = plan.judgement, folder / "model"
     frames = {on: read_part(dataset, on, own) for on, own in judgement.sets.items()}
-    with crew(plan.recipe.training.workers, plan.operations.compute.threads) as by:
+    with crew(plan.recipe.training.workers) as by:
         begun = time.perf_counter()
         told = {on: predict_together(by, model, frame, judgement, on) for on, frame in frames.items()}
         seconds, rows = time.perf_counter() - begun, sum(map(len, frames.values()))

@@ -17,7 +17,6 @@ from tasks.evaluate.evaluate import count_predictions
 from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.predict import predict_part
 from tasks.fairness.counts import Counts
-from tasks.model.device import deterministic
 from tasks.model.predictor import Predictor
 from tasks.plan.judgement import Judgement
 
@@ -28,22 +27,20 @@ class Crew(NamedTuple):
     Attributes:
         size: how many processes.
         each: ``map``, or that of a pool.
-        threads: of each process.
     """
 
     size: int
     each: Callable[..., Iterator[Any]]
-    threads: int
 
 
 @contextmanager
-def crew(size: int, threads: int) -> Iterator[Crew]:
+def crew(size: int) -> Iterator[Crew]:
     """This process alone, or a pool of ``size``."""
     if size == 1:
-        yield Crew(1, map, threads)
+        yield Crew(1, map)
         return
     with ProcessPoolExecutor(size, mp_context=get_context("spawn")) as pool:
-        yield Crew(size, pool.map, threads)
+        yield Crew(size, pool.map)
 
 
 def predict_together(
@@ -58,15 +55,13 @@ def predict_together(
         Refusal: for rows that the model can't take.
     """
     blocks = divide(frame, Predictor.load(model).network.rows_at_once, by.size)
-    told: Iterator[pl.DataFrame] = by.each(
-        _predict, repeat(model), blocks, repeat(judgement), repeat(on), repeat(by.threads)
-    )
+    told: Iterator[pl.DataFrame] = by.each(_predict, repeat(model), blocks, repeat(judgement), repeat(on))
     return pl.concat(told)
 
 
-def _predict(model: Path, frame: pl.DataFrame, judgement: Judgement, on: str, threads: int) -> pl.DataFrame:
-    with deterministic(threads):
-        return predict_part(Predictor.load(model), frame, judgement, on)
+def _predict(model: Path, frame: pl.DataFrame, judgement: Judgement, on: str) -> pl.DataFrame:
+    # On torch's own number of threads, as the registered model and replay are: others change the last bit.
+    return predict_part(Predictor.load(model), frame, judgement, on)
 
 
 def divide(frame: pl.DataFrame, at_once: int, parts: int) -> list[pl.DataFrame]:

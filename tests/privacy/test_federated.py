@@ -325,7 +325,7 @@ def test_validation_figures_and_cubes_of_clients_add_up_to_those_of_all_rows(tmp
     described = describe(held, plan.judgement)
     assert plan.recipe.federated is not None
     apart = clients_of(held, plan.judgement, plan.recipe.federated)
-    summed = count_together(Crew(1, map, 1), predictions, described, plan.judgement, (), apart)
+    summed = count_together(Crew(1, map), predictions, described, plan.judgement, (), apart)
     assert summed.to_json() == count_predictions(predictions, described, plan.judgement, ()).to_json()
 
 

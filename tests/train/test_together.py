@@ -18,7 +18,7 @@ from tasks.plan.judgement import TEST, Judgement
 from tests.train.conftest import Sample
 from tests.train.test_train import recipe, run
 
-ALONE = Crew(1, map, 1)
+ALONE = Crew(1, map)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def rows(sample: Sample, model: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def three() -> Iterator[Crew]:
-    with crew(3, 1) as by:
+    with crew(3) as by:
         yield by
 
 
