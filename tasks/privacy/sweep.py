@@ -42,7 +42,7 @@ DAMAGE = (
     lzma.LZMAError,
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,
+    RuntimeError,  # a zip file that is encrypted, or packed in a way that Python has not
     pl.exceptions.PolarsError,
     sqlite3.Error,
 )
