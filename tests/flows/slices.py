@@ -56,7 +56,7 @@ def slice_plan(name: str, mirror: Path, top: Path) -> Workspace:
     model = recipe["model"]["kind"]
     recipe["model"] |= SMALL[model]
     recipe["training"] |= {"epochs": 2, "batch": 64}
-    recipe["training"]["workers"] = 2 if name == "mnist" else 1
+    recipe["training"].pop("workers", None)
     if "federated" in recipe:
         recipe["federated"] |= {"rounds": 2, "local_epochs": 1}
     if "embedding" in recipe.get("features", {}):
