@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from tasks.errors import Refusal
 from tasks.evaluate.evaluate import count_predictions
 from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.predict import predict_part
 from tasks.fairness.counts import Counts
 from tasks.model.predictor import Predictor
-from tasks.plan.judgement import Judgement
+from tasks.plan.judgement import TEST, Judgement
 
 
 class Crew(NamedTuple):
@@ -52,11 +53,21 @@ def predict_together(
     its last bit with the batch that it is in.
 
     Raises:
-        Refusal: for rows that the model can't take.
+        Refusal: for rows that the model can't take; where it decides by group, also for rows of which none
+            has a group that it knows.
     """
-    blocks = divide(frame, Predictor.load(model).network.rows_at_once, by.size)
+    predictor = Predictor.load(model)
+    blocks = divide(frame, predictor.network.rows_at_once, by.size)
     told: Iterator[pl.DataFrame] = by.each(_predict, repeat(model), blocks, repeat(judgement), repeat(on))
-    return pl.concat(told)
+    predictions = pl.concat(told)
+    by_group = predictor.rule.by
+    if by_group is not None and len(frame) and (by_group.positions(frame) < 0).all():
+        where = "test part" if on == TEST else f"audit set {on}"
+        raise Refusal(
+            f"{where}: no row has a group that the model knows, so each was taken for any other one "
+            f"({by_group.sentence}); give the set's column the plan's levels, by `spellings`"
+        )
+    return predictions
 
 
 def _predict(model: Path, frame: pl.DataFrame, judgement: Judgement, on: str) -> pl.DataFrame:

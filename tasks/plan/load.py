@@ -139,6 +139,9 @@ def _apply(document: dict[str, Any], setting: str) -> None:
         if keys[0] in ("judgement", "operations"):
             problem += f"; `{keys[0]}` is changed in plan.yaml alone, where it leaves a trace"
         raise PlanError("--set", [problem])
+    if keys[1] == "privacy":
+        problem = "a budget that a setting can raise protects nobody: it is changed in plan.yaml alone"
+        raise PlanError("--set", [f"{setting!r}: {problem}"])
     target: Any = document
     for key in keys[:-1]:
         target = target[int(key)] if isinstance(target, list) and key.isdigit() else _below(target, key)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from tasks.audit.template import page_style, page_template
 from tasks.evaluate.compare import front, is_gap
 from tasks.evaluate.compared import Comparison, GroupChange, Variant
 from tasks.evidence.digest import digest_of, write_atomically
@@ -59,23 +58,28 @@ def write_page(found: Comparison, figure: str, path: Path) -> None:
         path: of the page.
     """
     sets = [one.on for one in found.finished[1].changes] if len(found.finished) > 1 else []
-    rendered = (
-        _environment()
-        .from_string(_text("tasks.report", "compare.html"))
-        .render(
-            found=found,
-            figure=Markup(figure),  # noqa: S704 - drawn here, of names that matplotlib escapes
-            style=_text("tasks.audit", "page.css"),
-            groups=[
-                (on, attribute, _by_group(found, on, attribute))
-                for on in sets
-                for attribute in _attributes(found, on)
-            ],
-            spent=next(one.allowance for one in found.finished if one.allowance),
-            digest=digest_of(found.model_dump(mode="json")),
-            test=TEST,
-            levelling=LEVELLING,
-        )
+    template = page_template(
+        "tasks.report",
+        "compare.html",
+        lines=lines_of,
+        changed=changed,
+        number=number,
+        words=words,
+        short=lambda name: SHORT[name],
+    )
+    rendered = template.render(
+        found=found,
+        figure=Markup(figure),  # noqa: S704 - drawn here, of names that matplotlib escapes
+        style=page_style(),
+        groups=[
+            (on, attribute, _by_group(found, on, attribute))
+            for on in sets
+            for attribute in _attributes(found, on)
+        ],
+        spent=next(one.allowance for one in found.finished if one.allowance),
+        digest=digest_of(found.model_dump(mode="json")),
+        test=TEST,
+        levelling=LEVELLING,
     )
     write_atomically(path, rendered.encode())
 
@@ -131,22 +135,3 @@ def _by_group(
 
 def _rows(rates: Sequence[GroupChange]) -> int:
     return max(one.n for one in rates)
-
-
-def _text(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    environment.filters |= {
-        "lines": lines_of,
-        "changed": changed,
-        "count": lambda value: f"{value:,}",
-        "number": number,
-        "words": words,
-        "short": lambda name: SHORT[name],
-    }
-    return environment

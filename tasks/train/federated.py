@@ -34,13 +34,13 @@ from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.client import LocalClient, fresh_network, put, taken
 from tasks.train.fitting import settings_of
+from tasks.train.frozen import frozen
 from tasks.train.objective import objective_of
 from tasks.train.prepare import POWERS
 from tasks.train.private import public_rule
 from tasks.train.processes import processes
 from tasks.train.records import Epoch, Trained
 from tasks.train.summed import SUMS
-from tasks.train.train import freeze
 
 
 class Part(NamedTuple):
@@ -221,27 +221,20 @@ def fit_clients(
     network.load_state_dict(state.best)
     best = server.figures(network, told)
     rule = public_rule(objective_of(plan, torch.zeros(0)).rule)
-    files = freeze(Predictor(features, settings_of(plan), network.cpu().eval(), rule), folder)
-    saved.clear()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    rows, epochs = int(statistics.fit.sum()), plan.recipe.training.epochs
-    return Trained(
-        folder=folder.name,
-        files=files,
-        digest=digest_of(sorted((file.path, file.sha256) for file in files)),
-        history=tuple(state.history),
-        best_epoch=state.best_epoch,
+    predictor = Predictor(features, settings_of(plan), network.cpu().eval(), rule)
+    rows = int(statistics.fit.sum())
+    return frozen(
+        predictor,
+        state,
+        plan,
+        device,
+        saved,
+        folder,
+        rows_seen=rows * server.federated.local_epochs * len(state.history),
         validation=performance(best.counts),
-        parameters=parameters,
-        flops=6 * parameters * rows * epochs,
-        device=device.type,
-        threads=plan.operations.compute.threads,
-        torch=torch.__version__,
-        score_edges=rule.score_edges,
         fit_rows=rows,
         validation_rows=int(statistics.validation.sum()),
         resumed_from=resumed_from,
-        refused_checkpoints=tuple(saved.refused),
         clients=tuple(server.names.values()),
     )
 

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from tasks.evidence.digest import digest_of, write_atomically
-from tasks.evidence.records import FileRef
+from tasks.evidence.digest import digest_of
 from tasks.mitigate.after import After, ScoredRows, after_training
 from tasks.model.device import choose_device, deterministic
 from tasks.model.network import Network
@@ -22,6 +21,7 @@ from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.fitting import begin, fit, settings_of
+from tasks.train.frozen import frozen
 from tasks.train.objective import Objective, objective_of
 from tasks.train.prepare import Prepared, held_out, prepare
 from tasks.train.private import Begun, begun_of, fit_privately, public_rule
@@ -68,34 +68,27 @@ def train(
     if (after := _after(frame, row_weights, prepared, scores, objective.rule, plan)) is not None:
         rule, scores, groups, decision = after
     rule = objective.frozen(scores, rule) if begun is None else public_rule(rule)
-    files = freeze(Predictor(prepared.features, settings_of(plan), network, rule), folder)
-    saved.clear()
-    if begun is not None:
-        begun.clear()
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Trained(
-        folder=folder.name,
-        files=files,
-        digest=digest_of(sorted((file.path, file.sha256) for file in files)),
-        history=tuple(state.history),
-        best_epoch=state.best_epoch,
+    predictor = Predictor(prepared.features, settings_of(plan), network, rule)
+    trained = frozen(
+        predictor,
+        state,
+        plan,
+        device,
+        saved,
+        folder,
+        rows_seen=len(prepared.fit.labels) * len(state.history),
         validation=objective.validation(scores, prepared.validation.labels, rule, groups),
         decision=decision,
-        parameters=parameters,
-        flops=6 * parameters * len(prepared.fit.labels) * len(state.history),
-        device=device.type,
-        threads=threads,
-        workers=plan.recipe.training.workers,
-        torch=torch.__version__,
-        score_edges=rule.score_edges,
         fit_rows=len(prepared.fit.labels),
         made_rows=prepared.made,
         validation_rows=len(prepared.validation.labels),
         set_aside_rows=prepared.set_aside,
         resumed_from=resumed_from,
-        refused_checkpoints=tuple(saved.refused),
         privacy=state.spent,
     )
+    if begun is not None:
+        begun.clear()
+    return trained
 
 
 def _after(
@@ -140,14 +133,6 @@ def _fit(
     network = Network(prepared.features, settings_of(plan), objective.rule.outputs)
     network.load_state_dict(state.best)
     return network.eval(), state, resumed_from
-
-
-def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
-    """Write the model's files, each whole or not at all, and digest them."""
-    contents = predictor.contents()
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return tuple(FileRef.of(folder / name, relative_to=folder) for name in contents)
 
 
 def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:

@@ -244,6 +244,7 @@ def test_a_loss_that_is_no_number_refuses_before_the_test_part(workspace: Worksp
     [
         (["retrain", "tinny"], "there is no plan 'tinny'; did you mean 'tiny'?"),
         (["retrain", "tiny", "--set", "judgement.alpha=0.1"], "`judgement` is changed in plan.yaml alone"),
+        (["retrain", "tiny", "--set", "recipe.privacy.budget=99"], "a budget that a setting can raise"),
         (["retrain", "tiny", "--set", "recipe.training.epoch=3"], "did you mean 'epochs'?"),
         (["retrain"], "Missing argument 'PLAN'"),
         (["retrain", "tiny", "--lenient"], "No such option"),

@@ -12,13 +12,14 @@ import torch
 
 from tasks.errors import Refusal
 from tasks.evaluate.predict import predict_part
+from tasks.evaluate.together import Crew, predict_together
 from tasks.ingest.described import describe, type_frame
 from tasks.model.grouped import Adjustment, Attribute, Grouped, read_levels
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor, rule_in
 from tasks.model.rule import ClassRule, rule_from_json
 from tasks.model.tabular import TabularFeatures, Wanted
-from tasks.plan.judgement import Judgement
+from tasks.plan.judgement import TEST, Judgement
 
 RAW = pd.DataFrame(
     {
@@ -176,6 +177,17 @@ def test_rows_that_lack_the_column_are_refused() -> None:
         model.predict(RAW.astype({"age": object}).assign(age=[39, 17, 25, "old", 65, 16, 20, 24]))
     with pytest.raises(Refusal, match=r"test part: the model can't take it: .*\n.*decides by sex"):
         predict_part(model, prepared().drop("sex"), JUDGEMENT)
+
+
+def test_a_set_of_none_but_unknown_groups_is_refused(tmp_path: Path) -> None:
+    """An audit set that spells the levels otherwise would quietly be decided without the steps."""
+    for name, content in predictor(BY_SEX).contents().items():
+        (tmp_path / name).write_bytes(content)
+    alone, other = Crew(1, map), prepared().with_columns(sex=pl.lit("F"))
+    with pytest.raises(Refusal, match=r"test part: no row has a group that the model knows.*Decides by sex"):
+        predict_together(alone, tmp_path, other, JUDGEMENT, TEST)
+    one_known = pl.concat([other.head(-1), prepared().head(1)])
+    assert len(predict_together(alone, tmp_path, one_known, JUDGEMENT, TEST)) == len(other)
 
 
 def test_the_sentence_says_what_is_read_and_done() -> None:

@@ -11,8 +11,8 @@ import pytest
 from tasks.evidence.digest import digest_file
 from tasks.model.predictor import Predictor
 from tasks.train.checkpoint import NAME
+from tasks.train.frozen import freeze
 from tasks.train.loop import State
-from tasks.train.train import freeze
 from tests.train.conftest import Sample
 from tests.train.test_train import run
 
