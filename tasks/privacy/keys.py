@@ -9,6 +9,9 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from tasks.errors import PlanError, SourceError
 
 SETTING = "ASSAY_PRIVACY_KEY"
@@ -23,17 +26,19 @@ class Key:
     set says nothing about another and a fingerprint says nothing about a token.
     """
 
-    __slots__ = ("_plan", "_secret")
+    __slots__ = ("_derived", "_plan", "_secret")
 
     def __init__(self, secret: bytes, plan: str) -> None:
         """Keep the secret, at least 32 bytes, for a plan."""
         self._secret = secret
         self._plan = plan
+        self._derived: dict[str, bytes] = {}
 
     def mark(self, purpose: str, value: bytes) -> bytes:
         """HMAC-SHA256 of a value under the key for a purpose: 32 bytes."""
-        derived = hkdf(self._secret, f"{VERSION}/{self._plan}/{purpose}".encode())
-        return hmac.digest(derived, value, "sha256")
+        if purpose not in self._derived:  # once for millions of values
+            self._derived[purpose] = hkdf(self._secret, f"{VERSION}/{self._plan}/{purpose}".encode())
+        return hmac.digest(self._derived[purpose], value, "sha256")
 
     @property
     def fingerprint(self) -> str:
@@ -42,7 +47,7 @@ class Key:
 
 
 def hkdf(secret: bytes, info: bytes, salt: bytes = b"", length: int = 32) -> bytes:
-    """HKDF with SHA-256 (RFC 5869): extract, then expand.
+    """HKDF with SHA-256 (RFC 5869).
 
     Args:
         secret: key material.
@@ -50,12 +55,7 @@ def hkdf(secret: bytes, info: bytes, salt: bytes = b"", length: int = 32) -> byt
         salt: none is as many zeros as a digest has bytes.
         length: bytes wanted, at most 255 x 32.
     """
-    extracted = hmac.digest(salt or bytes(32), secret, "sha256")
-    block, made = b"", b""
-    for counter in range(1, -(-length // 32) + 1):
-        block = hmac.digest(extracted, block + info + bytes([counter]), "sha256")
-        made += block
-    return made[:length]
+    return HKDF(SHA256(), length, salt=salt or None, info=info).derive(secret)
 
 
 def key_file(var: Path) -> Path:

@@ -25,10 +25,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tasks.errors import Refusal
+from tasks.privacy.keys import hkdf
 
 Masked: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -79,7 +78,7 @@ def mask_of(seed: bytes, size: int) -> Masked:
 def _agreed(own: X25519PrivateKey, other: bytes, use: bytes) -> bytes:
     """A key of two clients, 32 bytes: X25519, then HKDF."""
     secret = own.exchange(X25519PublicKey.from_public_bytes(other))
-    return HKDF(SHA256(), KEY, salt=None, info=b"assay/federated/" + use).derive(secret)
+    return hkdf(secret, b"assay/federated/" + use, length=KEY)
 
 
 def _pairwise(own: X25519PrivateKey, me: int, other: int, key: bytes, size: int) -> Masked:
