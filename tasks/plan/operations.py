@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.plan.base import Member
+from tasks.plan.explanations import Explanations
 
 
 class Schedule(Member):
@@ -34,3 +35,9 @@ class Operations(Member):
     schedule: Schedule | None = None
     registry: Registry = Registry()
     compute: Compute = Compute()
+    explanations: Explanations | None = Field(
+        Explanations(),
+        description="what is explained of the frozen model; null: nothing",
+        # A plan that names none keeps the digest that it had before there was such a block.
+        exclude_if=lambda explanations: explanations == Explanations(),
+    )

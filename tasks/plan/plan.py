@@ -112,8 +112,11 @@ class Plan(Member):
         return problems
 
     def _unknown_columns(self) -> list[str]:
-        excluded = {f"recipe.features.exclude[{i}]": name for i, name in enumerate(self._excluded)}
-        return [*column_problems(self.judgement), *absent_columns(self.judgement, excluded)]
+        named = {f"recipe.features.exclude[{i}]": name for i, name in enumerate(self._excluded)}
+        if (explained := self.operations.explanations) is not None:
+            held = enumerate(explained.immutable)
+            named |= {f"operations.explanations.immutable[{i}]": name for i, name in held}
+        return [*column_problems(self.judgement), *absent_columns(self.judgement, named)]
 
     @property
     def _excluded(self) -> list[str]:
