@@ -243,8 +243,17 @@ def _ended(warm: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="session")
 def unrun(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Plan, card, population and sources: some rows of Adult, none of which has a rare value."""
-    top = tmp_path_factory.mktemp("unrun") / "workspace"
+    """A workspace in which nothing was run. Copy, don't touch."""
+    return write_workspace(mirror, tmp_path_factory.mktemp("unrun") / "workspace")
+
+
+def write_workspace(mirror: Path, top: Path) -> Workspace:
+    """Write plan, card, population and sources: some rows of Adult, none of which has a rare value.
+
+    Args:
+        mirror: holds Adult.
+        top: a folder to make.
+    """
     (top / "data" / "tiny").mkdir(parents=True)
     for name in ("card.md", "population.csv"):
         shutil.copy(ADULT / name, top / "data" / "tiny" / name)
