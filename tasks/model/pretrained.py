@@ -54,10 +54,33 @@ class Bert(nn.Module):
 
     def encode(self, steps: Steps) -> torch.Tensor:
         """One vector a text, (n, width): the mean over its real tokens."""
-        x = self.dropout(self.norm(steps.values + self.places.weight[: steps.values.shape[1]] + self.kind))
+        values, real = steps
+        x = self.norm(values + self.places.weight[: values.shape[1]] + self.kind)
+        if real is None:
+            real = torch.ones(values.shape[:2], dtype=torch.bool, device=values.device)
+        tokens = Tokens(real)
+        x = self.dropout(tokens.real_of(x))
         for block in self.blocks:
-            x = block(x, steps.real)
-        return mean_of(x, steps.real)
+            x = block(x, tokens)
+        return mean_of(tokens.spread(x), real)
+
+
+class Tokens:
+    """Where the real tokens of a batch lie: nearly all work is done on them alone, none on what fills up."""
+
+    def __init__(self, real: torch.Tensor) -> None:
+        """Take ``real``, bool (n, steps)."""
+        self.real = real
+        self.places = real.flatten().nonzero()[:, 0]
+
+    def real_of(self, padded: torch.Tensor) -> torch.Tensor:
+        """(n, steps, width) to (tokens, width)."""
+        return padded.flatten(0, 1)[self.places]
+
+    def spread(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(tokens, width) to (n, steps, width), zero where a text was filled up."""
+        padded = tokens.new_zeros(self.real.numel(), tokens.shape[1])
+        return padded.index_copy(0, self.places, tokens).unflatten(0, self.real.shape)
 
 
 class NormalisedLast(Block):
@@ -68,8 +91,9 @@ class NormalisedLast(Block):
         super().__init__(width, heads, feedforward, dropout)
         self.attention_norm, self.linear_norm = nn.LayerNorm(width, EPSILON), nn.LayerNorm(width, EPSILON)
 
-    def forward(self, x: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
-        """(n, steps, width) to the same."""
-        x = self.attention_norm(x + self.dropout(self.attend(x, real)))
+    def forward(self, x: torch.Tensor, tokens: Tokens) -> torch.Tensor:  # type: ignore[override] # unpadded
+        """(tokens, width) to the same."""
+        mixed = self.mix(tokens.spread(self.asked(x)), tokens.real)
+        x = self.attention_norm(x + self.dropout(self.answered(tokens.real_of(mixed))))
         changed: torch.Tensor = self.linear_norm(x + self.dropout(self.linear(x)))
         return changed
