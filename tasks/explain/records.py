@@ -6,7 +6,8 @@ whoever may see the rows finds it, and nobody else learns more than a column's w
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Iterable
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -52,6 +53,22 @@ class Check(Record):
                 f"found {self.holds}"
             )
         return self
+
+
+class Curves(Record):
+    """How much of the way from base to output is there, by the share of features kept.
+
+    Attributes:
+        kept: shares of features, rising from 0 to 1.
+        deletion: at each, where the heaviest features were taken away first.
+        insertion: where they were given first.
+        random: mean of random orders.
+    """
+
+    kept: tuple[float, ...]
+    deletion: tuple[float, ...]
+    insertion: tuple[float, ...]
+    random: tuple[float, ...]
 
 
 class Weight(Record):
@@ -141,6 +158,7 @@ class Explanation(Record):
         evaluations: rows that the model was asked for, gradients counted as three; checks included.
         checks: each with what it measured.
         reliable: whether there are checks and all of them hold; nothing else makes it so.
+        curves: of deletion and insertion.
         weights: over all rows explained, largest first.
         singles: single decisions.
         groups: by group, those that differ first.
@@ -156,6 +174,7 @@ class Explanation(Record):
     evaluations: int
     checks: tuple[Check, ...]
     reliable: bool
+    curves: Curves | None = None
     weights: tuple[Weight, ...] = ()
     singles: tuple[Single, ...] = ()
     groups: tuple[GroupWeight, ...] = ()
@@ -163,12 +182,22 @@ class Explanation(Record):
     files: tuple[FileRef, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def checked(cls, checks: Iterable[Check], **own: Any) -> Explanation:
+        """An explanation that is as reliable as its checks say."""
+        found = tuple(checks)
+        return cls(checks=found, reliable=_hold(found), **own)
+
     @model_validator(mode="after")
     def _as_its_checks_say(self) -> Self:
-        found = bool(self.checks) and all(check.holds for check in self.checks)
+        found = _hold(self.checks)
         if found != self.reliable:
             raise ValueError(f"{self.method}: `reliable` is {found} by its checks, found {self.reliable}")
         return self
+
+
+def _hold(checks: tuple[Check, ...]) -> bool:
+    return bool(checks) and all(check.holds for check in checks)
 
 
 class Change(Record):
