@@ -17,6 +17,7 @@ from tasks.plan.federated import federated_problems
 from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
 from tasks.plan.judgement import Judgement
 from tasks.plan.mitigating import mitigation_problems
+from tasks.plan.monitoring import monitoring_problems
 from tasks.plan.names import absent_attributes, absent_columns, column_problems, limit_problems
 from tasks.plan.operations import Operations
 from tasks.plan.private import differential_problems
@@ -88,6 +89,7 @@ class Plan(Member):
             *differential_problems(self.judgement, self.recipe, self._excluded),
             *self._unsearchable(),
             *deidentification_problems(self.judgement),
+            *monitoring_problems(self.judgement, self.operations.monitoring),
         ]
         if problems:
             raise ValueError("\n".join(problems))
