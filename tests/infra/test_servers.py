@@ -10,7 +10,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ import pytest
 from infra.bucket import make_bucket
 from infra.processes import running
 from tests.conftest import missing
+from tests.flows.conftest import write_workspace
 from tests.servers import (
     S3,
     HttpServer,
@@ -36,8 +37,9 @@ from tests.servers import (
 )
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "adult"}, 300.0
+DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "tiny"}, 240.0
 BUCKET = "assay"
+HOLD = "from flows.turns import turn\nwith turn('retrain killed'): print('held', flush=True); input()"
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -76,6 +78,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "PREFECT_API_AUTH_STRING": f"{prefect.user}:{prefect.password}",
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
             "ASSAY_VAR": str(folder / "var"),
             "ASSAY_TRACKING_URI": mlflow.url,
@@ -86,22 +89,55 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module")
-def deployed(stack: Stack, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Deploy infra/prefect.yaml, and let a worker run."""
+def killed(stack: Stack) -> None:
+    """A holder of the turn ``retrain killed`` that was killed, as by kill -9 or a machine that stopped."""
+    with _holder(stack, 60):
+        pass
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    stack: Stack, killed: None, mirror: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Deploy infra/prefect.yaml beside a small plan, and let a worker run; a dead holder's lease runs on."""
     folder = tmp_path_factory.mktemp("worker")
-    _prefect(stack, "work-pool", "create", "assay", "--type", "process", "--overwrite")
-    _prefect(stack, "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml")
+    top = write_workspace(mirror, folder / "workspace").top
+    for name in ("flows", "infra"):  # what the deployments' file is in, and what it names
+        (top / name).symlink_to(ROOT / name)
+    _prefect(stack, top, "work-pool", "create", "assay", "--type", "process", "--overwrite")
+    _prefect(stack, top, "--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml")
     worker = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "assay"]
-    with running(worker, log=folder / "worker.log", env=stack.worker_env, cwd=ROOT):
+    with running(worker, log=folder / "worker.log", env=stack.worker_env, cwd=top):
         yield stack
 
 
-def _prefect(stack: Stack, *arguments: str) -> str:
+@contextmanager
+def _holder(stack: Stack, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A process that has a turn within some seconds; it is killed unless it has ended by itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=ROOT,
+        env={**os.environ, **stack.worker_env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert select.select([process.stdout], [], [], seconds)[0], f"no turn in {seconds} s"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _prefect(stack: Stack, folder: Path, *arguments: str) -> str:
     command = [sys.executable, "-m", "prefect", *arguments]
     env = {**os.environ, **stack.worker_env}
     done = subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -169,31 +205,6 @@ def test_deployments_are_scheduled_and_limited_as_their_file_says(deployed: Stac
     assert manual["global_concurrency_limit"] is None  # any model's; each run takes the turn of its own
 
 
-def test_turn_of_a_killed_holder_comes_back(stack: Stack) -> None:
-    """As after kill -9, or a machine that stopped: the lease ends within a minute, and the next is let in."""
-    hold = "from flows.turns import turn\nwith turn('retrain killed'): print('held', flush=True); input()"
-    env = {**os.environ, **stack.worker_env}
-    for wait, ends in ((60, "kill"), (200, "answer")):
-        process = subprocess.Popen(
-            [sys.executable, "-c", hold],
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            assert select.select([process.stdout], [], [], wait)[0], f"no turn in {wait} s"
-            if ends == "answer":
-                process.communicate("\n", timeout=20)
-                assert process.returncode == 0
-        finally:
-            process.kill()
-            process.communicate()
-
-
 def test_scheduler_has_the_next_run_ready(deployed: Stack) -> None:
     """A schedule that is stored but never acted on looks the same until its hour has passed."""
     deployment = _api(deployed, "/deployments/name/retrain/adult")
@@ -216,13 +227,13 @@ def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deploy
     found = (state["type"], state["name"])
     assert found == ("COMPLETED", "Registered"), (state["message"], [line["message"] for line in logs])
 
-    turns = "select name, active_slots from concurrency_limit_v2 where name like '% adult' order by name"
-    assert deployed.postgres.query("prefect", "prefect", turns) == "promote adult|0\nretrain adult|0"
+    turns = "select name, active_slots from concurrency_limit_v2 where name like '% tiny' order by name"
+    assert deployed.postgres.query("prefect", "prefect", turns) == "promote tiny|0\nretrain tiny|0"
 
     in_prefect = "select id, state_type from flow_run where not auto_scheduled"
     assert deployed.postgres.query("prefect", "prefect", in_prefect) == f"{run['id']}|COMPLETED"
     champion = "select name, version from registered_model_aliases where alias = 'champion'"
-    assert deployed.postgres.query("mlflow", "mlflow", champion) == "adult|1"
+    assert deployed.postgres.query("mlflow", "mlflow", champion) == "tiny|1"
     in_mlflow = "select r.status, e.artifact_location from runs r join experiments e using (experiment_id)"
     assert deployed.postgres.query("mlflow", "mlflow", in_mlflow).startswith("FINISHED|mlflow-artifacts:/")
     assert deployed.postgres.query("mlflow_auth", "mlflow", "select username from users") == "admin"
@@ -239,6 +250,13 @@ def test_worker_runs_the_deployment_and_everything_lands_where_it_belongs(deploy
     assert keys
     assert any(key.endswith("/dossier/cube.json") for key in keys), keys
     assert any(key.endswith("/artifacts/model/weights.safetensors") for key in keys), keys
+
+
+def test_turn_of_a_killed_holder_comes_back(stack: Stack, killed: None) -> None:
+    """The lease ends within a minute, while the tests above run, and the next is let in."""
+    with _holder(stack, 200) as process:
+        process.communicate("\n", timeout=20)
+        assert process.returncode == 0
 
 
 def _final_state(stack: Stack, run_id: str) -> Any:
