@@ -87,7 +87,7 @@ def correlations(first: Floats, second: Floats, flat: float = 0.0) -> Floats:
 
 
 def with_random_weights(predictor: Predictor, seed: int) -> Predictor:
-    """The same model with the entries of each weight tensor in a random order; the one given is left alone."""
+    """The model with the entries of each weight tensor in a random order; the given one is left alone."""
     network = copy.deepcopy(predictor.network)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
