@@ -9,7 +9,6 @@ from pydantic import Field
 from tasks.plan.base import Member
 from tasks.plan.explanations import Explanations
 from tasks.plan.monitoring import Monitoring
-from tasks.plan.signing import Signing
 
 
 class Schedule(Member):
@@ -47,9 +46,4 @@ class Operations(Member):
         None,
         description="what is watched of the champion in service",
         exclude_if=lambda monitoring: monitoring is None,
-    )
-    signing: Signing = Field(
-        Signing(),
-        # A plan that lists none keeps the digest that it had before there was such a block.
-        exclude_if=lambda signing: not signing.trusted,
     )
