@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-import os
 import secrets
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tasks.errors import PlanError, SourceError
+from tasks.evidence.secret import made_once, refuse_readable
 
 SETTING = "ASSAY_PRIVACY_KEY"
 LEAST_BYTES = 32
@@ -81,7 +81,7 @@ def key_for(plan: str, given: str | None, var: Path, pinned: str | None, *, crea
     if given is not None:
         key = Key(_decoded(given, SETTING), plan)
     elif path.is_file():
-        _refuse_readable(path)
+        refuse_readable(path)
         key = Key(_decoded(path.read_text(encoding="ascii", errors="replace"), str(path)), plan)
     elif create and pinned is None:
         key = Key(_made(path), plan)
@@ -120,26 +120,9 @@ def _decoded(text: str, where: str) -> bytes:
 
 
 def _made(path: Path) -> bytes:
-    """A new key in a file that is its owner's alone from its first byte; of two at once the first counts."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = secrets.token_bytes(LEAST_BYTES)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(made.hex() + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        return _decoded(path.read_text(encoding="ascii"), str(path))
-    finally:
-        temporary.unlink()
-    return made
-
-
-def _refuse_readable(path: Path) -> None:
-    if mode := path.stat().st_mode & 0o077:
-        raise PlanError(str(path), [f"others may read it (mode ...{mode:03o}): `chmod 600 {path}`"])
+    """A new key in a file that is its owner's alone; of two at once the first counts."""
+    content = made_once(path, secrets.token_bytes(LEAST_BYTES).hex().encode() + b"\n")
+    return _decoded(content.decode("ascii"), str(path))
 
 
 def file_mark(key: Key, sha256: str) -> str:

@@ -1,0 +1,40 @@
+"""A secret in a file that is its owner's alone: made once, refused where others may read it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tasks.errors import PlanError
+
+
+def made_once(path: Path, content: bytes) -> bytes:
+    """Write a new secret, mode 0600 from its first byte, its folder 0700; of two at once the first counts.
+
+    Returns:
+        What the file holds: ``content``, or what another process wrote just before.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.chmod(0o700)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return path.read_bytes()
+    finally:
+        temporary.unlink()
+    return content
+
+
+def refuse_readable(path: Path) -> None:
+    """Refuse a secret that others may read.
+
+    Raises:
+        PlanError: with the command that closes the file.
+    """
+    if mode := path.stat().st_mode & 0o077:
+        raise PlanError(str(path), [f"others may read it (mode ...{mode:03o}): `chmod 600 {path}`"])
