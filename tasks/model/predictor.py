@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+from .callers import charge
 from .columns import Codes
 from .features import features_from_json
 from .inputs import Features, Table
 from .network import Network
-from .rule import Rule, Scores, rule_from_json
+from .noise import RandomisedResponse, asked_of
+from .rule import ClassRule, Rule, Scores, rule_from_json
 
 SCHEMA = "assay.model/2"
 WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
@@ -27,6 +29,12 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
 def rule_in(folder: Path) -> Rule:
     """The decision rule of the model in ``folder``."""
     return rule_from_json(json.loads((folder / DESCRIPTION).read_bytes())["rule"])
+
+
+def noise_in(folder: Path) -> RandomisedResponse | None:
+    """The noise of the answers of the model in ``folder``; None where they have none."""
+    stored = json.loads((folder / DESCRIPTION).read_bytes()).get("noise")
+    return None if stored is None else RandomisedResponse.from_json(stored)
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,16 @@ class Predictor:
         settings: of the network, as the plan has them.
         network: in evaluation mode, on the CPU.
         rule: from outputs to an answer.
+        noise: with which callers are answered; None for answers as decided.
+        digest: SHA-256 of model.json, which pins all of the model; "" before it is frozen.
     """
 
     features: Features
     settings: Mapping[str, Any]
     network: Network
     rule: Rule
+    noise: RandomisedResponse | None = None
+    digest: str = ""
 
     def scores(self, frame: Table) -> Scores:
         """Probabilities (n, classes) or numbers (n, 1), float32, of a pandas or polars table.
@@ -71,7 +83,7 @@ class Predictor:
         return None if self.rule.by is None else self.rule.by.positions(frame)
 
     def predict(self, frame: Table) -> pd.DataFrame:
-        """``prediction`` for each row of ``frame``, and the probabilities of classes.
+        """``prediction`` for each row of ``frame``, and the probabilities of classes; always without noise.
 
         With two classes there is ``probability`` of the positive one, with more ``probability_<class>`` for
         each.
@@ -79,8 +91,41 @@ class Predictor:
         Raises:
             ValueError: names everything in the table that the model can't take.
         """
-        columns = self.rule.answers(self.scores(frame), self.groups(frame))
-        return pd.DataFrame(columns, index=frame.index if isinstance(frame, pd.DataFrame) else None)
+        return _beside(frame, self.rule.answers(self.scores(frame), self.groups(frame)))
+
+    def answer(self, frame: Table, caller: str, ledger: Path) -> pd.DataFrame:
+        """``prediction`` with noise for each row, charged to a caller's budget; no probabilities.
+
+        Raises:
+            ValueError: names everything in the table that the model can't take: nothing is charged then.
+            AnswerRefusedError: the budget does not have it, or its ledger can't be written.
+        """
+        rule, noise = self._noisy()
+        decided = rule.decide(self.scores(frame), self.groups(frame))
+        asked = asked_of(self.digest, caller, self.features.encode(frame))
+        told = noise.told(decided, charge(ledger, caller, len(decided), noise), asked)
+        return _beside(frame, {"prediction": np.array(rule.classes, dtype=object)[told]})
+
+    def judged(self, frame: Table, digests: Sequence[str]) -> pd.DataFrame:
+        """What :meth:`predict` gives, of answers with noise as they are judged: probabilities are 0 or 1.
+
+        Args:
+            frame: rows of the test part or of an audit set, all of them.
+            digests: of these rows.
+        """
+        rule, noise = self._noisy()
+        decided = rule.decide(self.scores(frame), self.groups(frame))
+        told = noise.judged(decided, digests, self.digest)
+        return _beside(frame, rule.told(told, certain(told, len(rule.classes))))
+
+    def _noisy(self) -> tuple[ClassRule, RandomisedResponse]:
+        if self.noise is None or not isinstance(self.rule, ClassRule) or not self.digest:
+            raise ValueError("a frozen model of classes that answers with noise is expected")
+        return self.rule, self.noise
+
+    def without_noise(self) -> Predictor:
+        """The same model, whose answers are its decisions."""
+        return replace(self, noise=None)
 
     def contents(self) -> dict[str, bytes]:
         """The files of the model, name to bytes; the description pins the weights' SHA-256."""
@@ -93,6 +138,7 @@ class Predictor:
             "features": self.features.to_json(),
             "network": dict(self.settings),
             "rule": self.rule.to_json(),
+            **({"noise": self.noise.to_json()} if self.noise is not None else {}),
         }
         text = json.dumps(description, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         return {WEIGHTS: weights, DESCRIPTION: text.encode() + b"\n"}
@@ -105,7 +151,8 @@ class Predictor:
             ValueError: another schema, or weights other than the ones described.
         """
         folder = Path(folder)
-        stored = json.loads((folder / DESCRIPTION).read_bytes())
+        described = (folder / DESCRIPTION).read_bytes()
+        stored = json.loads(described)
         if stored.get("schema") != SCHEMA:
             raise ValueError(
                 f"{folder / DESCRIPTION}: schema {SCHEMA!r} expected, found {stored.get('schema')!r}"
@@ -120,4 +167,14 @@ class Predictor:
         features, rule = features_from_json(stored["features"]), rule_from_json(stored["rule"])
         network = Network(features, stored["network"], rule.outputs)
         network.load_state_dict(safetensors.torch.load(weights))
-        return cls(features, stored["network"], network.eval(), rule)
+        digest = hashlib.sha256(described).hexdigest()
+        return cls(features, stored["network"], network.eval(), rule, noise_in(folder), digest)
+
+
+def certain(decided: Codes, classes: int) -> Scores:
+    """Scores (n, classes) of answers that come without any: 1 for the class that is told, else 0."""
+    return np.eye(classes, dtype=np.float32)[decided]
+
+
+def _beside(frame: Table, columns: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(columns, index=frame.index if isinstance(frame, pd.DataFrame) else None)

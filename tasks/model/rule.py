@@ -86,7 +86,10 @@ class ClassRule:
 
     def answers(self, scores: Scores, groups: Codes | None = None) -> dict[str, Any]:
         """``prediction`` and ``probability`` of the positive class, or ``probability_<class>`` for each."""
-        decided = self.decide(scores, groups)
+        return self.told(self.decide(scores, groups), scores)
+
+    def told(self, decided: Codes, scores: Scores) -> dict[str, Any]:
+        """The same of rows whose class is decided: positions (n,)."""
         columns: dict[str, Any] = {"prediction": np.array(self.classes, dtype=object)[decided]}
         if len(self.classes) == 2 and self.positive is not None:
             columns["probability"] = scores[:, self.classes.index(self.positive)]
