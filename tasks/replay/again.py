@@ -50,7 +50,7 @@ def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path
         EvidenceError: when the recorded commit is not at hand, or training fails there.
     """
     if replay.plan.recipe.privacy is not None:
-        return found.model_copy(update={"notes": (*found.notes, PRIVATE)})
+        return found.model_copy(update={"notes": (*found.notes, PRIVATE), "lacking": True})
     trained = _run_training(replay, dataset, scratch)
     recorded = {file["path"]: file["sha256"] for file in replay.body("freeze")["files"]}
     rebuilt = {file.path: file.sha256 for file in trained.files}

@@ -14,7 +14,8 @@ class Replayed(Record):
         mismatches: what differs, each named; empty when every number was rebuilt.
         judged: the verdicts as rebuilt.
         notes: what could not be compared to the byte, and why.
-        lacking: whether rows that were judged are gone, so that not all of it could be rebuilt.
+        lacking: whether not all that was asked for could be rebuilt: rows that were judged are gone, or the
+            weights can't be trained again.
     """
 
     checked: tuple[str, ...]

@@ -49,6 +49,8 @@ def slice_plan(name: str, mirror: Path, top: Path) -> Workspace:
         data["sources"] = [_cut(source, data, mirror, top) for source in data["sources"]]
     judgement["expectations"]["minimum_rows"] = {"train": 50, "test": 50}
     judgement["drift"] = {"maximum_drifted_share": 1.0}  # few rows differ by chance
+    if (judgement.get("population") or {}).get("ratio_limits"):
+        judgement["population"]["ratio_limits"] = [0.01, 100.0]
     for audit in judgement.get("audits", {}).values():
         audit["minimum_rows"] = 50
     for required in judgement["performance"]:

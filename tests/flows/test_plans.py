@@ -12,12 +12,12 @@ from .conftest import ROOT, Assay, body, steps
 from .slices import slice_plan
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-WHOLE = ("adult", "adult-unmitigated")
-"""Plans that test_adult.py runs at full size."""
+ELSEWHERE = ("adult", "adult-unmitigated", "adult-private")
+"""Plans that test_adult.py runs at full size, and test_private.py on a slice."""
 ENDINGS = {0: "Registered", 3: "Refused", 4: "Undecided"}
 
 
-@pytest.mark.parametrize("name", [name for name in plan_names(ROOT / "data") if name not in WHOLE])
+@pytest.mark.parametrize("name", [name for name in plan_names(ROOT / "data") if name not in ELSEWHERE])
 def test_plan_is_trained_judged_and_replayed(name: str, mirror: Path, tmp_path: Path, assay: Assay) -> None:
     workspace = slice_plan(name, mirror, tmp_path / "workspace")
     done = assay(workspace.top, "retrain", "tiny")
