@@ -224,6 +224,7 @@ def _run(name: str, **parameters: object) -> None:
         from flows.outcome import show
 
         _quieten()
+        gc.freeze()  # what is imported stays: no need to search it for cycles again and again
         server.ready()
         with without_heartbeats():
             outcome = flow(**parameters)
@@ -240,6 +241,9 @@ def _quieten() -> None:
 
 def main() -> None:
     """Run the command line; an error that is meant for the person is printed without a traceback."""
+    # Imports make a million objects and no cycle that ends: by Python's own threshold of 700 a quarter of their
+    # time goes into searching for some.
+    gc.set_threshold(50_000, 20, 20)
     from tasks.errors import AssayError
 
     try:

@@ -8,6 +8,7 @@ what a test wants of the start itself, it gets from the real console script.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -44,11 +45,13 @@ IMPORTED = (
 def serve(folder: Path) -> None:
     """Answer requests until standard input ends."""
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # as flows.cli sets it before prefect
+    gc.set_threshold(50_000, 20, 20)  # as flows.cli does
     with prefect_server(Settings(var=folder)) as server:
         for module in IMPORTED:
             import_module(module)
         assert threading.active_count() == 1, threading.enumerate()  # a fork keeps no other thread
         server.ready()
+        gc.freeze()  # a child searches nothing of this for cycles, and so copies none of it
         _say({"api": server.url})
         for line in sys.stdin:
             request = json.loads(line)
