@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from tasks.evidence.records import FileRef, Record
+from tasks.explain.layer_records import Layer
 
 Side = Literal["at most", "at least"]
 
@@ -135,9 +136,9 @@ class Carried(Record):
     Attributes:
         attribute: protected attribute.
         own: share of the mean absolute attributions that its own column has; 0 where the model sees it not.
-        proxies: column -> share, of the columns that tell the attribute (see ``information``).
-        information: column -> how much of the attribute's entropy the column tells, 0 to 1.
-        weighted: sum over columns of share x information: 0 nothing of it, 1 all; the own column counts 1.
+        proxies: column -> share, of the columns that tell at least a hundredth of the attribute.
+        information: of the same columns, how much of the attribute's entropy each tells, 0 to 1.
+        weighted: sum over all columns of share x information, 0 to 1; the own column counts 1.
     """
 
     attribute: str
@@ -163,6 +164,7 @@ class Explanation(Record):
         singles: single decisions.
         groups: by group, those that differ first.
         carried: by protected attribute.
+        layers: of the report on them.
         files: arrays in the dossier that figures are drawn from (``explanations/NAME.safetensors``).
         notes: sentences on what was left out, and why.
     """
@@ -179,6 +181,7 @@ class Explanation(Record):
     singles: tuple[Single, ...] = ()
     groups: tuple[GroupWeight, ...] = ()
     carried: tuple[Carried, ...] = ()
+    layers: tuple[Layer, ...] = ()
     files: tuple[FileRef, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -205,12 +208,12 @@ class Change(Record):
 
     Attributes:
         column: which.
-        to: the value that it would have had to have, one that many training rows hold; None where the
-            column is personal, so that no value is shown.
+        to: the value that it would have had to have: a category that many training rows hold, or a number of
+            two digits.
     """
 
     column: str
-    to: str | float | None
+    to: str | int | float
 
 
 class Counterfactual(Record):
@@ -229,23 +232,51 @@ class Counterfactual(Record):
     changes: tuple[Change, ...] = ()
 
 
+class Recourse(Record):
+    """How a group's decisions turn; of two classes, those that are not the positive one.
+
+    Attributes:
+        attribute: protected attribute.
+        group: its level.
+        asked: decisions asked about.
+        turned: how many turn by changes of what may change.
+        changes: mean number of changes of those; None where none turns.
+    """
+
+    attribute: str
+    group: str
+    asked: int
+    turned: int
+    changes: float | None
+
+
 class Counterfactuals(Record):
     """What would have had to differ, of some decisions.
 
     Attributes:
-        found: one each.
-        immutable: columns that were never changed, sorted: what protected attributes are made of, and
-            what the plan lists.
+        found: of the decisions shown.
+        asked: decisions asked about, those shown among them.
+        immutable: columns that were never changed, sorted: what protected attributes are made of, personal
+            ones, and what the plan lists.
         evaluations: rows that the model was asked for.
-        by_group: attribute -> level -> [decisions turned, decisions asked about].
-        reason: why there are none at all, else empty.
+        checks: whether the served model decides as told.
+        reliable: whether they hold.
+        by_group: how each group's decisions turn.
     """
 
-    found: tuple[Counterfactual, ...] = ()
-    immutable: tuple[str, ...] = ()
-    evaluations: int = 0
-    by_group: dict[str, dict[str, tuple[int, int]]] = Field(default_factory=dict)
-    reason: str = ""
+    found: tuple[Counterfactual, ...]
+    asked: int
+    immutable: tuple[str, ...]
+    evaluations: int
+    checks: tuple[Check, ...]
+    reliable: bool
+    by_group: tuple[Recourse, ...] = ()
+
+    @model_validator(mode="after")
+    def _as_its_checks_say(self) -> Self:
+        if (found := _hold(self.checks)) != self.reliable:
+            raise ValueError(f"counterfactuals: `reliable` is {found} by their checks, found {self.reliable}")
+        return self
 
 
 class Skipped(Record):
