@@ -261,6 +261,13 @@ class Judgement(Member):
     champion: Champion = Champion()
     alpha: Annotated[float, Field(gt=0, le=0.1)] = 0.05
     too_small: TooSmall = TooSmall()
+    on_inconclusive: Literal["undecided", "review"] = Field(
+        "undecided",
+        description="what becomes of a model without a FAIL of which some limit can't be shown: no alias, or "
+        "the one that two reviewers may give it (operations.review)",
+        # A plan that asks for no review keeps the digest that it had before there was such a key.
+        exclude_if=lambda found: found == "undecided",
+    )
     replay: Tolerance = Tolerance()
     privacy: Privacy | None = Field(
         None,

@@ -113,6 +113,8 @@ def _levels(before: Judgement, now: Judgement) -> Iterator[str]:
             f"groups with fewer than {present.smallest_denominator} rows are not judged, "
             f"it was {was.smallest_denominator}"
         )
+    if (before.on_inconclusive, now.on_inconclusive) == ("undecided", "review"):
+        yield "a model of which a limit can't be shown may get an alias, by two reviewers' approval"
     if now.champion.margin > before.champion.margin:
         yield f"a champion may be {now.champion.margin:g} worse, it was {before.champion.margin:g}"
 

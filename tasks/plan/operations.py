@@ -9,6 +9,7 @@ from pydantic import Field
 from tasks.plan.base import Member
 from tasks.plan.explanations import Explanations
 from tasks.plan.monitoring import Monitoring
+from tasks.plan.review import Review
 
 
 class Schedule(Member):
@@ -41,6 +42,11 @@ class Operations(Member):
         description="what is explained of the frozen model; null: nothing",
         # A plan that names none keeps the digest that it had before there was such a block.
         exclude_if=lambda explanations: explanations == Explanations(),
+    )
+    review: Review | None = Field(
+        None,
+        description="who looks at drawn decisions before a version gets its alias",
+        exclude_if=lambda review: review is None,
     )
     monitoring: Monitoring | None = Field(
         None,

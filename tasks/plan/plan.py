@@ -22,6 +22,7 @@ from tasks.plan.names import absent_attributes, absent_columns, column_problems,
 from tasks.plan.operations import Operations
 from tasks.plan.private import differential_problems
 from tasks.plan.recipe import Recipe
+from tasks.plan.review import review_problems
 
 
 class Plan(Member):
@@ -89,6 +90,7 @@ class Plan(Member):
             *differential_problems(self.judgement, self.recipe, self._excluded),
             *self._unsearchable(),
             *deidentification_problems(self.judgement),
+            *review_problems(self.judgement, self.operations.review),
             *monitoring_problems(self.judgement, self.operations.monitoring),
         ]
         if problems:

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from tasks.evaluate.records import Paired
 from tasks.evidence.records import Record
+
+
+class Awaited(Record):
+    """A human review that stands between a version and its alias.
+
+    Attributes:
+        alias: champion or challenger: what the version gets once it is approved.
+        author: who started the run, and so can't be one of its reviewers.
+    """
+
+    alias: str
+    author: str
 
 
 class Registration(Record):
@@ -14,11 +28,12 @@ class Registration(Record):
         model: the registered model's name.
         version: its number.
         model_uri: where the version's files are.
-        alias: champion or challenger; None for an undecided version.
+        alias: champion or challenger; None for an undecided version, and for one that awaits its review.
         because: in words.
         champion_before: the version that was champion, None if there was none.
         paired: the comparison with it on the same test rows, if one was made.
         served_rows: test rows that the registered model predicted as they were judged.
+        awaits: the review that is to come; absent where none is asked for.
     """
 
     ending: str
@@ -30,3 +45,4 @@ class Registration(Record):
     champion_before: str | None
     paired: Paired | None
     served_rows: int
+    awaits: Awaited | None = Field(None, exclude_if=lambda awaits: awaits is None)

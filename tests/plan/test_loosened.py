@@ -53,6 +53,7 @@ BEFORE = changed(("test_set", {"max_judgements": 20}))
         ([("test_set", {"max_judgements": 1})], "max_judgements is 1, it was 20"),
         ([("data.sources.1.sha256", "0" * 64)], "the test set changed"),
         ([("champion.margin", 0.05)], "a champion may be 0.05 worse"),
+        ([("on_inconclusive", "review")], "a model of which a limit can't be shown may get an alias"),
         ([("population", None)], "the reference population was dropped"),
         (
             [("population.raking", None), ("population.ratio_limits", [0.5, 2])],
