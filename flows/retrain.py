@@ -16,6 +16,7 @@ from infra.settings import settings
 from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evaluate.task import open_test_part
 from tasks.evidence.environment import describe_environment
+from tasks.explain.task import explain
 from tasks.fairness.task import judge_cubes
 from tasks.ingest.task import pin
 from tasks.plan import load_plan, lock
@@ -58,6 +59,8 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
         cubes, learnt = opened.cubes(folder), folder / TRAINING_CUBE
         verdicts = run.require("verdicts", judge_cubes(cubes, learnt, wanted.judgement, allowance))
+        told = explain(dataset, sample, chosen, frozen, opened, folder, run.elapsed)
+        run.add("explanations", told)
         run.add("loosened", loosened_since_champion(wanted, connection))
         run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
     return ended(run.outcome)

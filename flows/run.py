@@ -74,6 +74,11 @@ class Run:
         return self.dossier.folder
 
     @property
+    def elapsed(self) -> float:
+        """Wall-clock seconds of the steps so far."""
+        return sum(self.seconds.values())
+
+    @property
     def checkpoints(self) -> Path:
         """Where training may go on after a crash."""
         return self.settings.var / "checkpoints" / self.plan.name

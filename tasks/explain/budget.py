@@ -17,6 +17,9 @@ GRADIENT = 3
 LEAST_SECONDS = 20.0
 """Time that is always given: a share of a short run is noise, and noise must not decide what is on record."""
 
+LEAST_FLOPS = 2 * 10**9
+"""Floating-point operations that are always given, for the same reason: about a second's."""
+
 
 def share_of(work: float, share: float) -> float:
     """Further work that is ``share`` of the whole, it included: 0.2 of 8 done and 2 more."""
@@ -43,17 +46,19 @@ class Budget:
         self._begun = self.clock()
 
     @classmethod
-    def of(cls, rows_seen: int, rows_predicted: int, seconds: float, share: float) -> Budget:
+    def of(cls, rows_seen: int, rows_predicted: int, parameters: int, seconds: float, share: float) -> Budget:
         """A share of a run.
 
         Args:
             rows_seen: rows times passes of training; each is a gradient.
-            rows_predicted: after training.
+            rows_predicted: in training and after it.
+            parameters: of the network, at least 1: two operations of an evaluation each.
             seconds: that the run took so far.
             share: of the whole run, above 0 and below 1.
         """
-        work = GRADIENT * rows_seen + rows_predicted
-        return cls(int(share_of(work, share)), max(LEAST_SECONDS, share_of(seconds, share)))
+        counted = int(share_of(GRADIENT * rows_seen + rows_predicted, share))
+        least = LEAST_FLOPS // (2 * parameters)
+        return cls(max(least, counted), max(LEAST_SECONDS, share_of(seconds, share)))
 
     @property
     def left(self) -> int:
@@ -75,14 +80,15 @@ class Budget:
             return "evaluations"
         return "" if self.seconds_left > 0 else "time"
 
-    def affordable(self, wanted: int, each: int, least: int, of_left: float = 1.0) -> int:
+    def affordable(self, wanted: int, each: int, least: int, of_left: float = 1.0, besides: int = 0) -> int:
         """How many rows can be explained, from ``least`` to ``wanted``; 0 where not even the least.
 
         Args:
             wanted: the plan's number.
-            each: evaluations that one row takes, checks included.
+            each: evaluations that one row takes.
             least: fewer tell nothing.
             of_left: share of what is left that this part may take.
+            besides: evaluations that it takes however many rows there are.
         """
-        rows = min(wanted, int(self.left * of_left) // max(1, each))
+        rows = min(wanted, max(0, int(self.left * of_left) - besides) // max(1, each))
         return rows if rows >= least else 0

@@ -23,7 +23,7 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 Answer: TypeAlias = Callable[[Flags], Floats]
 """Outputs (n,) of the rows, given which features (n, d) keep their values; others have the baseline's."""
 
-COMPLETE, STABLE, BETTER, ALIKE = 0.05, 0.7, 0.05, 0.6
+COMPLETE, STABLE, BETTER, ALIKE, FAITHFUL = 0.05, 0.7, 0.05, 0.75, 0.7
 STEPS, ORDERS = 8, 3
 
 
@@ -177,3 +177,19 @@ def _gains(deletion: float | None, insertion: float | None, limit: float) -> tup
         Check.of("deletion", deletion, "at least", limit, f"{what} are taken away first"),
         Check.of("insertion", insertion, "at least", limit, f"{what} are given first"),
     )
+
+
+def fidelity(told: Floats, outputs: Floats, weights: Floats, limit: float = FAITHFUL) -> Check:
+    """How much of the output a simpler model tells on samples that it did not learn from: weighted R2.
+
+    Args:
+        told: by the simpler model, (rows, samples).
+        outputs: by the model, likewise.
+        weights: of the samples, likewise.
+        limit: least R2, mean over the rows.
+    """
+    mean = np.average(outputs, axis=1, weights=weights)[:, None]
+    around, left = ((weights * (outputs - of) ** 2).sum(axis=1) for of in (mean, told))
+    value = float(np.mean(1 - left / around)) if len(outputs) and (around > 0).all() else None
+    meaning = "share of the output's variance near a row that the simpler model tells, on fresh samples"
+    return Check.of("fidelity", value, "at least", limit, meaning)

@@ -18,7 +18,8 @@ from tasks.explain.budget import Budget
 from tasks.explain.records import Counterfactuals, Explanation
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan
-from tasks.plan.operations import Explanations
+from tasks.plan.explanations import Explanations
+from tasks.represent.records import Proxy
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 FOLDER = "explanations"
@@ -35,7 +36,8 @@ class Context:
         frame: typed validation rows, n of them, that the model can take, in a random order of the recipe's
             seed: the first k are a sample of k.
         described: of the same rows: a String column a protected attribute, and ``label``.
-        background: typed fit rows to compare with, in such an order too.
+        background: typed fit rows to compare with, in such an order too, up to 2,000.
+        proxies: how much each column tells of each protected attribute, on the training part.
         folder: the dossier's; arrays that figures need go into it by :meth:`keep`.
         budget: what is left; a part asks before it starts and counts what it spends.
     """
@@ -46,6 +48,7 @@ class Context:
     frame: pl.DataFrame
     described: pl.DataFrame
     background: pl.DataFrame
+    proxies: tuple[Proxy, ...]
     folder: Path
     budget: Budget
 

@@ -39,6 +39,7 @@ REGISTERED_STEPS = [
     "spending",
     "opening",
     "verdicts",
+    "explanations",
     "loosened",
     "registration",
     "ending",
@@ -278,7 +279,8 @@ def write_workspace(mirror: Path, top: Path) -> Workspace:
         "model": {"kind": "mlp", "hidden": [16]},
         "training": {"epochs": 3, "batch": 256, "optimizer": {"rate": 0.01}},
     }
-    document["operations"] = {"compute": {"threads": 1}}
+    explained = {"decisions": 2, "rows": 40, "background": 10}
+    document["operations"] = {"compute": {"threads": 1}, "explanations": explained}
     workspace = Workspace(top)
     workspace.write(document)
     return workspace

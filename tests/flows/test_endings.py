@@ -37,7 +37,7 @@ def test_registered_by_the_console_script(first_run: tuple[Workspace, Done]) -> 
     assert workspace.runs() == [("FINISHED", "Registered")]
     assert steps(dossier) == REGISTERED_STEPS
     tags = dict(workspace.query("select key, value from model_version_tags"))
-    assert tags["assay.dossier_head"] == digest_file(dossier / "records" / "12-ending.json")
+    assert tags["assay.dossier_head"] == digest_file(dossier / "records" / "13-ending.json")
     assert {"assay.judgement", "assay.recipe", "assay.operations", "assay.code", "assay.data"} < set(tags)
 
 

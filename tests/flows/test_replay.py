@@ -148,7 +148,7 @@ def remove_record(folder: Path) -> None:
 
 
 def add_record(folder: Path) -> None:
-    shutil.copy(folder / "records" / "12-ending.json", folder / "records" / "13-ending.json")
+    shutil.copy(folder / "records" / "13-ending.json", folder / "records" / "14-ending.json")
 
 
 TAMPERED = {
@@ -164,9 +164,9 @@ TAMPERED = {
         remove_predictions,
         ["predictions.csv: named by record 08-opening.json and missing"],
     ),
-    "record": (change_record, ["10-loosened.json: it names ", "record 09 or this one was changed"]),
+    "record": (change_record, ["10-explanations.json: it names ", "record 09 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),
-    "added record": (add_record, ["13-ending.json: record 13 is expected here"]),
+    "added record": (add_record, ["14-ending.json: record 14 is expected here"]),
 }
 
 

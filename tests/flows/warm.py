@@ -20,8 +20,10 @@ from typing import Any
 
 from infra.embedded import prefect_server
 from infra.settings import Settings, settings
+from tasks.explain.library import shap
 
 IMPORTED = (
+    "captum.attr",
     "great_expectations",
     "evidently",
     "flows.cli",
@@ -31,6 +33,7 @@ IMPORTED = (
     "flows.retrain",
     "flows.rollback",
     "tasks.evaluate.predict",
+    "tasks.explain.explain",
     "tasks.fairness.spending",
     "tasks.ingest.pin",
     "tasks.register.ledger",
@@ -49,6 +52,7 @@ def serve(folder: Path) -> None:
     with prefect_server(Settings(var=folder)) as server:
         for module in IMPORTED:
             import_module(module)
+        shap()
         assert threading.active_count() == 1, threading.enumerate()  # a fork keeps no other thread
         server.ready()
         gc.freeze()  # a child searches nothing of this for cycles, and so copies none of it

@@ -51,7 +51,8 @@ VOUCHED = {
 }
 EVERY = {"policy": "inconclusive"}  # of an audit set every group is judged
 ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
-ORDER += ["freeze", "spending", "opening", "verdicts", "loosened", "registration", "ending"]
+ORDER += ["freeze", "spending", "opening", "verdicts", "explanations"]
+ORDER += ["loosened", "registration", "ending"]
 MEANS = {
     "mean_prediction": "prediction",
     "residual": "residual",
