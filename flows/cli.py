@@ -108,6 +108,49 @@ def replay(
 
 
 @app.command()
+def verify(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, or a dossier's folder")
+    ],
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|KEY", help="a public key that counts beside those of the plan in data/"),
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="certificates of timestamp authorities, PEM")
+    ] = None,
+    allow_unenrolled: Annotated[
+        bool, typer.Option("--allow-unenrolled", help="let the local key of var/keys count")
+    ] = False,
+) -> None:
+    """Check chain, signatures and files before any load. Exit 3 names the first bad entry."""
+    from flows.verify import run_verify
+    from infra.settings import settings
+
+    _leave(run_verify(target, trust or [], ca, settings(), allow_unenrolled=allow_unenrolled))
+
+
+@app.command()
+def anchor(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, or a dossier's folder")
+    ],
+    tsa: Annotated[str | None, typer.Option(metavar="URL", help="a timestamp authority (RFC 3161)")] = None,
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="certificates that vouch for it, PEM")
+    ] = None,
+    git_tag: Annotated[
+        bool, typer.Option("--git-tag", help="write an annotated tag of the head, for you to push")
+    ] = False,
+) -> None:
+    """Have the head of a dossier vouched for from outside: a timestamp, a git tag."""
+    from flows.anchor import run_anchor
+    from infra.settings import settings
+
+    _leave(run_anchor(target, tsa, ca, settings(), git_tag=git_tag))
+
+
+@app.command()
 def check(plan: PlanName) -> None:
     """Check a plan and its data; nothing is trained. Exit 3 if the data would be refused."""
     _run("check", plan=plan)

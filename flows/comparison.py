@@ -21,6 +21,7 @@ from tasks.evaluate.compared import Comparison, SetChange, Variant
 from tasks.evaluate.records import Opened
 from tasks.evidence.digest import canonical_json, write_atomically
 from tasks.evidence.environment import code_digest
+from tasks.evidence.keys import signing_key
 from tasks.evidence.records import Dataset
 from tasks.fairness.allowance import Allowance
 from tasks.fairness.verdict import Verdicts
@@ -224,9 +225,10 @@ def open_run(
     A `Refusal` inside ends it as Refused; any other error as Crashed, and is raised again.
     """
     plan, locks = variants[0].plan, settings.var / "locks"
+    key = signing_key(settings.signing_key, settings.var, plan.operations.signing.trusted_keys)
     locks.mkdir(parents=True, exist_ok=True)
     with turn(f"retrain {plan.name}"), FileLock(locks / f"{plan.name}.run.lock"):
-        file_crashed_runs(connection)
+        file_crashed_runs(connection, key)
         folder = settings.var / "compare" / plan.name
         run_id = open_comparison(connection, plan.name, folder, tags, plan.operations.registry.experiment)
         comparing = Comparing(variants, settings, connection, run_id)

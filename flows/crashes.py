@@ -10,7 +10,9 @@ from prefect.states import Crashed
 
 from flows.outcome import Ending
 from tasks.evidence.dossier import Dossier
+from tasks.evidence.keys import SigningKey
 from tasks.evidence.records import Record
+from tasks.evidence.signature import sign_dossier
 from tasks.register.client import Connection
 from tasks.register.runs import CrashedRun, file_crashed, upload_folder
 
@@ -22,11 +24,12 @@ class Killed(Record):
     message: str
 
 
-def file_crashed_runs(connection: Connection) -> None:
-    """File every run whose process is gone; none stays RUNNING for ever."""
+def file_crashed_runs(connection: Connection, key: SigningKey) -> None:
+    """File every run whose process is gone, signed by who found it; none stays RUNNING for ever."""
     for crashed in file_crashed(connection):
         if crashed.dossier is not None and crashed.dossier.is_dir():
             Dossier(crashed.dossier).add("ending", Killed(message=crashed.why))
+            sign_dossier(crashed.dossier, key)
             upload_folder(connection, crashed.run_id, crashed.dossier, "dossier")
         _file_in_prefect(crashed)
 

@@ -23,13 +23,16 @@ from infra.settings import Settings
 from tasks.errors import AssayError, Refusal
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.dossier import C, Dossier, R
+from tasks.evidence.keys import SigningKey, signing_key
 from tasks.evidence.records import Record
+from tasks.evidence.signature import Signed, sign_dossier
 from tasks.plan import Plan
 from tasks.register import runs
 from tasks.register.client import Connection
 from tasks.register.publish import TIMINGS, publish, publish_timings
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import tag_version
+from tasks.register.signed import file_signature
 from tasks.register.trials import log_trial
 from tasks.train.records import Trial
 
@@ -51,6 +54,7 @@ class Run:
         connection: MLflow.
         run_id: of the MLflow run; the name of the dossier's folder too.
         dossier: the records so far.
+        key: signs the registered files, and at the end the dossier.
         records: step -> what it found.
         seconds: step -> wall-clock seconds.
         cost: what training and predicting took; no evidence.
@@ -62,6 +66,7 @@ class Run:
     connection: Connection
     run_id: str
     dossier: Dossier
+    key: SigningKey
     records: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     cost: dict[str, float] = field(default_factory=dict)
@@ -96,7 +101,7 @@ class Run:
     @property
     def filing(self) -> Filing:
         """Where the model is registered."""
-        return Filing(self.connection, self.run_id, self.settings.var / "locks", self.tags)
+        return Filing(self.connection, self.run_id, self.settings.var / "locks", self.tags, self.key)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -139,17 +144,20 @@ class Run:
         self._clock("filing")
         publish_timings(self.connection, self.run_id, self.folder, self._write_timings())
         registration = self.records.get("registration")
+        # Signed last: the envelope lists every page and figure that lies in the dossier by now.
+        signed = sign_dossier(self.folder, self.key)
         if registration is not None:
             tag_version(self.connection, registration.model, registration.version, tags)
-            if ending is not Ending.CRASHED:
-                with turn(f"promote {registration.model}"):
-                    give_alias(self.filing, registration)
+        file_signature(self.connection, self.run_id, self.folder, signed, registration)
+        if registration is not None and ending is not Ending.CRASHED:
+            with turn(f"promote {registration.model}"):
+                give_alias(self.filing, registration)
         runs.end(self.connection, self.run_id, ending, finished=ending is not Ending.CRASHED)
         verdicts = self.records.get("verdicts")
         self._outcome = Outcome(
             title=ending,
             exit_code=ending.exit_code,
-            lines=(*message.splitlines(), *self._where_next()),
+            lines=(*message.splitlines(), *self._where_next(signed)),
             judged=verdicts.judged if verdicts else (),
         )
 
@@ -170,12 +178,13 @@ class Run:
         write_atomically(self.folder / TIMINGS, json.dumps(content, indent=1).encode() + b"\n")
         return timings
 
-    def _where_next(self) -> list[str]:
+    def _where_next(self, signed: Signed) -> list[str]:
         registration = self.records.get("registration")
         target = f"{self.plan.name}@{registration.version}" if registration else self.folder.as_posix()
         return [
             f"Dossier     {self.folder.as_posix()}",
             f"Replay      assay replay {target}",
+            f"Signed      by {signed.by}: assay verify {target}{signed.allowance}",
             f"Review      assay ui, then run {self.run_id} in MLflow",
         ]
 
@@ -187,14 +196,15 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
     A `Refusal` inside ends the run as Refused and goes no further; any other error files the partial
     dossier as Crashed and is raised again. Runs that were killed are filed first.
     """
+    key = signing_key(settings.signing_key, settings.var, plan.operations.signing.trusted_keys)
     locks = settings.var / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     with turn(f"retrain {plan.name}"), FileLock(locks / f"{plan.name}.run.lock"):
-        file_crashed_runs(connection)
+        file_crashed_runs(connection, key)
         folder = settings.var / "dossiers" / plan.name
         tags = {"assay.prefect_run": str(flow_run.id or ""), "assay.prefect_url": _prefect_url(settings)}
         run_id = runs.start(connection, plan.name, folder, tags, plan.operations.registry.experiment)
-        run = Run(plan, settings, connection, run_id, Dossier(folder / run_id))
+        run = Run(plan, settings, connection, run_id, Dossier(folder / run_id), key)
         try:
             yield run
             registration = run.records["registration"]
@@ -230,4 +240,5 @@ def crashed_without_mlflow(plan: Plan, settings: Settings) -> Iterator[None]:
         moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         dossier = Dossier(settings.var / "dossiers" / plan.name / f"unopened-{moment}")
         dossier.add("ending", Filed(ending=Ending.CRASHED, message=f"{type(error).__name__}: {error}"))
+        sign_dossier(dossier.folder, signing_key(settings.signing_key, settings.var))
         raise

@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,15 @@ class Settings(BaseSettings):
     prefect_port: int = Field(4200, ge=1, le=65535, description="port of Prefect in `assay ui`")
     privacy_key: SecretStr | None = Field(
         None, description="key of de-identification, hex or base64; var/keys/privacy.key when absent"
+    )
+    signing_key: Path | None = Field(
+        None, description="PEM file of the Ed25519 key that signs dossiers; var/keys/signing.pem when absent"
+    )
+    trust: str | None = Field(
+        None, description="public keys whose signatures count: a PEM file, or keys joined by commas"
+    )
+    verify: Literal["required"] | None = Field(
+        None, description="`required`: registered models load only when signed by a key of ASSAY_TRUST"
     )
     start_seconds: float = Field(120.0, gt=0, description="how long a server may take to start")
 

@@ -162,7 +162,7 @@ def local_public_key(var: Path) -> PublicKey | None:
 
 
 def read_public_keys(given: Sequence[str], where: str) -> list[PublicKey]:
-    """Read keys as ``--trust`` names them: each a key, or a file of one or more in PEM.
+    """Read keys as ``--trust`` names them: each a key, some joined by commas, or a file of them.
 
     Raises:
         PlanError: for what is neither, all of them at once.
@@ -183,7 +183,7 @@ def _keys_in(text: str) -> list[PublicKey]:
     if "BEGIN" not in text and Path(text).is_file():
         text = Path(text).read_text(encoding="utf-8", errors="replace")
     blocks = [block[0] for block in BLOCK.finditer(text)]
-    return [PublicKey.parse(block) for block in blocks or [text]]
+    return [PublicKey.parse(one) for one in blocks or text.split(",")]
 
 
 def _of_der(der: bytes) -> bytes:

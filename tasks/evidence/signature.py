@@ -40,7 +40,12 @@ class Signed(Record):
     @property
     def by(self) -> str:
         """The key in words."""
-        return f"key {self.key_id[:16]}" + ("" if self.enrolled else ", unenrolled")
+        return f"key {self.key_id[:16]}{'' if self.enrolled else ', unenrolled'}"
+
+    @property
+    def allowance(self) -> str:
+        """What `assay verify` needs beside the target."""
+        return "" if self.enrolled else " --allow-unenrolled"
 
     @property
     def tags(self) -> dict[str, str]:

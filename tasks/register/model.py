@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -20,9 +21,12 @@ from mlflow.types.schema import AnyType
 
 import tasks.model
 from tasks.errors import RegistryError
+from tasks.evidence.envelope import files_below
+from tasks.evidence.keys import SigningKey
 from tasks.plan.source import Column
 from tasks.register.client import Connection
 from tasks.register.served import load_source
+from tasks.register.signed import seal_model
 
 SERVED = Path(__file__).with_name("served.py")
 SOURCE = Path(tasks.model.__file__).parent
@@ -34,6 +38,19 @@ DECODERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 EXAMPLE_ROWS = 20
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A model that MLflow holds.
+
+    Attributes:
+        uri: its address ``models:/m-...``.
+        files: path -> SHA-256 of every file that was stored.
+    """
+
+    uri: str
+    files: Mapping[str, str]
+
+
 def log_model(
     connection: Connection,
     run_id: str,
@@ -41,9 +58,11 @@ def log_model(
     example: pd.DataFrame,
     columns: Mapping[str, Column | None],
     tags: Mapping[str, str],
+    *,
+    key: SigningKey | None = None,
     source: Path = SOURCE,
-) -> str:
-    """File a frozen model under its run; returns its address ``models:/m-...``.
+) -> Logged:
+    """File a frozen model under its run.
 
     Args:
         connection: MLflow.
@@ -52,6 +71,7 @@ def log_model(
         example: rows as ``pandas.read_csv`` gives them; only their types are kept.
         columns: which the model takes in, as the plan has them; None for texts, images or recordings.
         tags: digests.
+        key: signs the stored files, code included; None leaves them unsigned.
         source: the package that can load the model, copied beside it.
 
     Raises:
@@ -76,9 +96,11 @@ def log_model(
                 signature=signature,
             )
             _pack(packed, card, code, model_folder)
+            if key is not None:
+                seal_model(packed, key)
             client.log_model_artifacts(logged.model_id, str(packed))
             client.finalize_logged_model(logged.model_id, "READY")
-    return f"models:/{logged.model_id}"
+        return Logged(f"models:/{logged.model_id}", files_below(packed))
 
 
 def requirements(model_folder: Path) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pydantic import Field
+
 from tasks.evaluate.records import Paired
 from tasks.evidence.records import Record
 
@@ -33,6 +35,7 @@ class Registration(Record):
         champion_before: the version that was champion, None if there was none.
         paired: the comparison with it on the same test rows, if one was made.
         served_rows: test rows that the registered model predicted as they were judged.
+        files: path -> SHA-256 of every file that was registered, the code that predicts included.
         awaits: the review that is to come; absent where none is asked for.
     """
 
@@ -45,4 +48,5 @@ class Registration(Record):
     champion_before: str | None
     paired: Paired | None
     served_rows: int
+    files: dict[str, str] = Field(default_factory=dict)
     awaits: Awaited | None = Field(None, exclude_if=lambda awaits: awaits is None)

@@ -12,11 +12,12 @@ import polars as pl
 from tasks.errors import RegistryError
 from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Evaluated
+from tasks.evidence.keys import SigningKey
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.model.predictor import rule_in
 from tasks.plan import Plan
 from tasks.register.client import Connection
-from tasks.register.model import log_model
+from tasks.register.model import Logged, log_model
 from tasks.register.records import Registration
 from tasks.register.registry import (
     CHALLENGER,
@@ -41,12 +42,14 @@ class Filing:
         run_id: the run.
         locks: folder of lock files.
         tags: digests that the version carries.
+        key: signs the registered files; None leaves them unsigned.
     """
 
     connection: Connection
     run_id: str
     locks: Path
     tags: Mapping[str, str]
+    key: SigningKey | None = None
 
 
 def register(
@@ -78,7 +81,10 @@ def register(
     described = data.described()
     by = rule_in(model_folder).by
     columns = {name: described.get(name) for name in (*data.inputs, *(by.columns if by else ()))}
-    uri = log_model(connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags)
+    logged = log_model(
+        connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags, key=filing.key
+    )
+    uri = logged.uri
     told = filing.tags.get("assay.privacy")
     description = "\n\n".join(
         [
@@ -93,7 +99,7 @@ def register(
     if verdicts.verdict is not Verdict.PASS:
         undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
         because = "\n".join([verdicts.summary, *undecided])
-        return _registration(version, "Undecided", None, because, None, None, evaluated.rows)
+        return _registration(version, "Undecided", None, because, None, None, evaluated.rows, logged)
     succession = Succession(
         connection,
         plan.judgement,
@@ -107,7 +113,7 @@ def register(
     alias = CHAMPION if decision.takes_over else CHALLENGER
     because = f"{verdicts.summary}; version {version.version} is {alias}: {decision.because}"
     number = before.version if before else None
-    return _registration(version, "Registered", alias, because, number, succession, evaluated.rows)
+    return _registration(version, "Registered", alias, because, number, succession, evaluated.rows, logged)
 
 
 def give_alias(filing: Filing, registration: Registration) -> None:
@@ -142,6 +148,7 @@ def _registration(
     before: str | None,
     succession: Succession | None,
     rows: int,
+    logged: Logged,
 ) -> Registration:
     return Registration(
         ending=ending,
@@ -153,4 +160,5 @@ def _registration(
         champion_before=before,
         paired=succession.paired if succession else None,
         served_rows=rows,
+        files=dict(logged.files),
     )

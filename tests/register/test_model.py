@@ -30,7 +30,7 @@ from tests.register.conftest import COLUMNS
 @pytest.fixture
 def logged(connection: Connection, tmp_path: Path, model_folder: Path, rows: pd.DataFrame) -> str:
     run_id = start(connection, "adult", tmp_path, {})
-    return log_model(connection, run_id, model_folder, rows, COLUMNS, {"assay.freeze": "abc"})
+    return log_model(connection, run_id, model_folder, rows, COLUMNS, {"assay.freeze": "abc"}).uri
 
 
 STRANGER = """
@@ -151,7 +151,7 @@ def test_a_model_that_decides_by_group_is_served_with_the_group_and_refuses_rows
         (tmp_path / "model" / name).write_bytes(content)
     columns = {**COLUMNS, "sex": Column(type="category", nullable=True), "years": Column(type="number")}
     run_id = start(connection, "adult", tmp_path, {})
-    logged = log_model(connection, run_id, tmp_path / "model", people, columns, {})
+    logged = log_model(connection, run_id, tmp_path / "model", people, columns, {}).uri
     served, expected = predict(connection, logged, people), model.predict(people)
     assert served["prediction"].tolist() == expected["prediction"].tolist()
     assert served["probability"].tolist() == expected["probability"].tolist()
