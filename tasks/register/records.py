@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pydantic import Field
-
 from tasks.evaluate.records import Paired
 from tasks.evidence.records import Record
 
