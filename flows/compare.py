@@ -38,7 +38,7 @@ def compare(plan: str = "adult") -> State[Outcome]:
     variants = read_variants(plan, environment.data)
     connection = connect(environment.mlflow_uri, environment.artifact_root)
     with open_run(variants, environment, connection, {"assay.prefect_run": str(flow_run.id or "")}) as run:
-        judgement, folder = run.plan.judgement, run.folder
+        judgement, folder = run.plan.gate, run.folder
         dataset = pin(run.plan, Path.cwd())
         run.require("validation", validate(dataset, run.plan, folder))
         sample = represent(dataset, run.plan, environment.data / plan, folder)

@@ -58,7 +58,7 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
         cubes, learnt = opened.cubes(folder), folder / TRAINING_CUBE
-        verdicts = run.require("verdicts", judge_cubes(cubes, learnt, wanted.judgement, allowance))
+        verdicts = run.require("verdicts", judge_cubes(cubes, learnt, wanted.gate, allowance))
         told = explain(dataset, sample, chosen, frozen, opened, folder, run.elapsed)
         run.add("explanations", told)
         run.add("loosened", loosened_since_champion(wanted, connection))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from tasks.evaluate.performance import accuracy, auc, macro_f1
 from tasks.evaluate.records import Estimate, Paired
 from tasks.fairness.cube import Cube
 from tasks.model.columns import Codes
+from tasks.model.predictor import certain
 from tasks.model.rule import ClassRule, Rule, Scores
 from tasks.plan.data import Classes
 from tasks.plan.judgement import TEST, Judgement
@@ -22,6 +23,7 @@ from tasks.plan.judgement import TEST, Judgement
 SCHEMA: Mapping[str, pl.DataType] = MappingProxyType(
     {"row_id": pl.UInt32(), "row_digest": pl.String(), "score": pl.Float32(), "prediction": pl.String()}
 )
+Noisy: TypeAlias = Callable[[Codes], Codes]
 FLOAT = "score"
 """The column that is spelled as the shortest decimal of a 32-bit float."""
 ADDS_EXACTLY = True
@@ -42,7 +44,12 @@ def problems(predictions: pl.DataFrame) -> Iterator[str]:
 
 
 def answers(
-    scores: Scores, rule: Rule, judgement: Judgement, on: str, groups: Codes | None = None
+    scores: Scores,
+    rule: Rule,
+    judgement: Judgement,
+    on: str,
+    groups: Codes | None = None,
+    noisy: Noisy | None = None,
 ) -> pl.DataFrame:
     """``score`` and ``prediction`` of each row, as a set of rows has them.
 
@@ -55,12 +62,17 @@ def answers(
         judgement: of the plan.
         on: the test part, or an audit set.
         groups: of the rows, as the rule numbers them; None where it reads none.
+        noisy: from the rows' decisions to what is told; then scores are 1 for what is told and else 0.
     """
     assert isinstance(rule, ClassRule)  # noqa: S101 - the label's classes were its own
     plan, label = classes_of(judgement), classes_of(judgement.sets[on])
     means = plan.values if on == TEST else judgement.audits[on].means(plan.values)
     meant = np.array([label.values.index(name) for name in means])
-    decided = meant[rule.decide(scores, groups)]
+    told = rule.decide(scores, groups)
+    if noisy is not None:
+        told = noisy(told)
+        scores = certain(told, len(plan.values))
+    decided = meant[told]
     wanted = decided if label.positive is None else np.full(len(scores), label.values.index(label.positive))
     # Added up in float32, probabilities of one may come out a last bit above it.
     score = np.minimum((scores * (meant == wanted[:, None])).sum(axis=1, dtype=np.float32), np.float32(1))

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.evaluate import classes, numbers
+from tasks.evaluate.classes import Noisy
 from tasks.evaluate.records import Estimate, Paired
 from tasks.fairness.counts import Counts
 from tasks.fairness.cube import Cube
@@ -39,7 +40,13 @@ class Kind(Protocol):
         """What is wrong with predictions of the right types."""
 
     def answers(
-        self, scores: Scores, rule: Rule, judgement: Judgement, on: str, groups: Codes | None = None
+        self,
+        scores: Scores,
+        rule: Rule,
+        judgement: Judgement,
+        on: str,
+        groups: Codes | None = None,
+        noisy: Noisy | None = None,
     ) -> pl.DataFrame:
         """What the model said of each row of a set, beside row_id and row_digest."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from tasks.evaluate.classes import Noisy
 from tasks.evaluate.paired import compare_squares
 from tasks.evaluate.performance import mae, r2
 from tasks.evaluate.records import Estimate, Paired
@@ -51,6 +52,7 @@ def answers(
     judgement: Judgement,  # noqa: ARG001
     on: str,  # noqa: ARG001
     groups: Codes | None = None,  # noqa: ARG001
+    noisy: Noisy | None = None,  # noqa: ARG001 - numbers are answered without noise
 ) -> pl.DataFrame:
     """``prediction`` of each row: the model's number, of scores (n, 1)."""
     return pl.DataFrame({"prediction": pl.Series(scores[:, 0], dtype=pl.Float32)})

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import polars as pl
 
 from tasks.errors import Refusal
 from tasks.evaluate.kinds import kind_of
+from tasks.model.noise import RandomisedResponse
 from tasks.model.predictor import Predictor
+from tasks.plan import Plan
+from tasks.plan.data import Classes
 from tasks.plan.judgement import TEST, Judgement
+
+
+def noise_of(plan: Plan) -> RandomisedResponse | None:
+    """The noise that a plan's model answers with; None where it answers as it decides."""
+    answers, label = plan.recipe.answers, plan.judgement.data.label
+    if answers is None or not isinstance(label, Classes):
+        return None
+    return RandomisedResponse(answers.epsilon, answers.budget, len(label.values), plan.name)
 
 
 def predict_part(
@@ -15,9 +28,11 @@ def predict_part(
 ) -> pl.DataFrame:
     """Predictions of a typed part as predictions.csv has them; as retrain and replay do.
 
+    Of a model that answers with noise they have it, the same whenever these rows are predicted.
+
     Args:
         predictor: the model.
-        frame: the rows.
+        frame: the rows; all of them, where the model answers with noise.
         judgement: of the plan.
         on: the set that they are of: the test part, or an audit set.
 
@@ -31,7 +46,10 @@ def predict_part(
     except ValueError as error:
         where = "test part" if on == TEST else f"audit set {on}"
         raise Refusal(f"{where}: the model can't take it: {error}") from error
-    told = kind_of(judgement).answers(scores, predictor.rule, judgement, on, groups)
+    noisy = None
+    if predictor.noise is not None:
+        noisy = partial(predictor.noise.judged, digests=frame["row_digest"].to_list(), model=predictor.digest)
+    told = kind_of(judgement).answers(scores, predictor.rule, judgement, on, groups, noisy)
     return frame.select("row_id", "row_digest").hstack(told)
 
 

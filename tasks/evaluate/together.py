@@ -57,7 +57,9 @@ def predict_together(
             has a group that it knows.
     """
     predictor = Predictor.load(model)
-    blocks = divide(frame, predictor.network.rows_at_once, by.size)
+    # Noise is drawn for all rows at once: of rows that are alike each has a draw of its own.
+    parts = by.size if predictor.noise is None else 1
+    blocks = divide(frame, predictor.network.rows_at_once, parts)
     told: Iterator[pl.DataFrame] = by.each(_predict, repeat(model), blocks, repeat(judgement), repeat(on))
     predictions = pl.concat(told)
     by_group = predictor.rule.by

@@ -25,6 +25,7 @@ FIXED = {
     "seed": "every variant is trained with the plan's seed",
     "split": "every variant is chosen on the same validation rows",
     "tuning": "a comparison searches nothing",
+    "answers": "every variant answers with the plan's noise",
 }
 """Parts of the recipe that variants share, or have elsewhere, and why."""
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=60)]

@@ -139,7 +139,7 @@ def _apply(document: dict[str, Any], setting: str) -> None:
         if keys[0] in ("judgement", "operations"):
             problem += f"; `{keys[0]}` is changed in plan.yaml alone, where it leaves a trace"
         raise PlanError("--set", [problem])
-    if keys[1] == "privacy":
+    if keys[1] in ("privacy", "answers"):
         problem = "a budget that a setting can raise protects nobody: it is changed in plan.yaml alone"
         raise PlanError("--set", [f"{setting!r}: {problem}"])
     target: Any = document

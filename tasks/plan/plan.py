@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from tasks.evidence.digest import ordered_json
+from tasks.plan.answers import answer_problems, held_against
 from tasks.plan.audits import audit_problems
 from tasks.plan.base import Member
 from tasks.plan.deidentification import deidentification_problems
@@ -55,6 +56,11 @@ class Plan(Member):
         dumped = {block: ordered_json(getattr(self, block).model_dump(mode="json")) for block in blocks}
         return {block: hashlib.sha256(content).hexdigest() for block, content in dumped.items()}
 
+    @property
+    def gate(self) -> Judgement:
+        """The judgement that predictions are held against: its limits allow for noise in the answers."""
+        return held_against(self.judgement, self.recipe.answers)
+
     def changed(self, settings: Mapping[str, Any]) -> Plan:
         """The plan with other settings of its recipe; without any it is the same.
 
@@ -88,6 +94,7 @@ class Plan(Member):
             *recipe_problems(self.judgement.data.kind, self.recipe),
             *federated_problems(self.judgement, self.recipe),
             *differential_problems(self.judgement, self.recipe, self._excluded),
+            *answer_problems(self.judgement, self.recipe),
             *self._unsearchable(),
             *deidentification_problems(self.judgement),
             *review_problems(self.judgement, self.operations.review),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tasks.plan.answers import Answers
 from tasks.plan.base import Member
 from tasks.plan.differential import DpSgd
 from tasks.plan.features import Features
@@ -35,6 +36,12 @@ class Recipe(Member):
     )
     privacy: DpSgd | None = Field(
         None, description="what a single row may show of itself through the model; null: no promise"
+    )
+    answers: Answers | None = Field(
+        None,
+        description="noise in what callers are answered; null: answers are the model's decisions",
+        # A plan that asks for none keeps the digest that it had before there was such a block.
+        exclude_if=lambda answers: answers is None,
     )
     model: Model
     training: Training = Training()

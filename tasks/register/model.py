@@ -16,7 +16,7 @@ import mlflow
 import pandas as pd
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.types.schema import AnyType
 
 import tasks.model
@@ -161,9 +161,14 @@ def _type(column: Column | None, values: pd.Series) -> DataType | AnyType:
 def _signature(
     code: Path, model_folder: Path, example: pd.DataFrame, columns: Mapping[str, Column | None]
 ) -> ModelSignature:
-    predicted = load_source(code).Predictor.load(model_folder).predict(example.head(EXAMPLE_ROWS))
+    predictor = load_source(code).Predictor.load(model_folder)
+    predicted = predictor.predict(example.head(EXAMPLE_ROWS))
+    if predictor.noise is not None:
+        predicted = predicted[["prediction"]]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.string if predicted[name].dtype == object else DataType.double, str(name))
         for name in predicted.columns
     ]
-    return ModelSignature(inputs=input_schema(columns, example), outputs=Schema(outputs))
+    # Nobody is the default, and the model refuses to answer nobody.
+    caller = ParamSchema([ParamSpec("caller", DataType.string, "")]) if predictor.noise is not None else None
+    return ModelSignature(inputs=input_schema(columns, example), outputs=Schema(outputs), params=caller)

@@ -14,7 +14,7 @@ from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.keys import SigningKey
 from tasks.fairness.verdict import Verdict, Verdicts
-from tasks.model.predictor import rule_in
+from tasks.model.predictor import noise_in, rule_in
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.model import Logged, log_model
@@ -79,7 +79,7 @@ def register(
     """
     connection, data = filing.connection, plan.judgement.data
     described = data.described()
-    by = rule_in(model_folder).by
+    by, noise = rule_in(model_folder).by, noise_in(model_folder)
     columns = {name: described.get(name) for name in (*data.inputs, *(by.columns if by else ()))}
     logged = log_model(
         connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags, key=filing.key
@@ -89,6 +89,7 @@ def register(
     description = "\n\n".join(
         [
             *([f"Differentially private: {told}."] if told else []),
+            *([f"Answers with noise: {noise.sentence}."] if noise else []),
             *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
             verdicts.summary,
             f"Judged on {evaluated.rows} test rows; see the run for the verdict table.",
@@ -105,7 +106,7 @@ def register(
         plan.judgement,
         rows,
         truth,
-        predictions["prediction"],
+        predictions,
         evaluated.performance,
     )
     before = champion(connection, plan.name)

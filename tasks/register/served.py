@@ -155,16 +155,29 @@ class Served(PythonModel):
         with as_signed(top, os.environ) as folder:
             code = load_source(folder / source.relative_to(top))
             self.predictor = code.Predictor.load(folder / model.relative_to(top))
+            # Now, while its files are there: a verified copy is removed after the load.
+            self.callers = importlib.import_module(f"{code.__package__}.callers")
 
     # MLflow reads these types: with none, or others, it warns whoever loads the model.
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002
         model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,  # noqa: ARG002
+        params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """``prediction`` and ``probability`` (of the positive class) for each row of a pandas frame."""
-        answer: pd.DataFrame = self.predictor.predict(model_input)
+        """``prediction`` and ``probability`` (of the positive class) for each row of a pandas frame.
+
+        A model that answers with noise wants ``params={"caller": NAME}`` and gives ``prediction`` alone.
+
+        Raises:
+            ValueError: for rows that the model can't take, or answers that a caller's budget does not have.
+        """
+        answer: pd.DataFrame
+        if self.predictor.noise is None:
+            answer = self.predictor.predict(model_input)
+        else:
+            caller = self.callers.caller_of(params)
+            answer = self.predictor.answer(model_input, caller, self.callers.ledger_path())
         return answer
 
 

@@ -26,7 +26,7 @@ class Succession:
         judgement: the margin and the minimum performance.
         rows: the test part's raw rows.
         truth: (n,) true classes or numbers.
-        predictions: (n,) the new version's.
+        predictions: (n,) rows, the new version's: ``row_digest`` and ``prediction``.
         performance: the new version's estimates on the test part.
         paired: the comparison made, None before the call or without a champion.
     """
@@ -35,7 +35,7 @@ class Succession:
     judgement: Judgement
     rows: pd.DataFrame
     truth: pl.Series
-    predictions: pl.Series
+    predictions: pl.DataFrame
     performance: Sequence[Estimate]
     paired: Paired | None = field(default=None, init=False)
 
@@ -44,7 +44,9 @@ class Succession:
         if champion is None:
             return self._against_minimum()
         try:
-            served = predict(self.connection, champion.model_uri, self.rows)
+            served = predict(
+                self.connection, champion.model_uri, self.rows, self.predictions["row_digest"].to_list()
+            )
         except RegistryUnreachable:
             raise
         except RegistryError as error:
@@ -52,7 +54,8 @@ class Succession:
             return Decision(takes_over=False, because=f"{champion} can't predict these test rows: {error}")
         kind, margin = kind_of(self.judgement), self.judgement.champion.margin
         old = kind.served(columns_of(served))["prediction"]
-        self.paired = kind.compare(self.predictions, old, self.truth, margin, self.judgement.alpha)
+        new = self.predictions["prediction"]
+        self.paired = kind.compare(new, old, self.truth, margin, self.judgement.alpha)
         sentence = (
             f"{self.paired.metric} {self.paired.difference:+.4f} against {champion} "
             f"on the same {self.paired.n} rows (one-sided lower limit {self.paired.low:+.4f}, "

@@ -13,7 +13,7 @@ from tasks.errors import AssayError, EvidenceError
 from tasks.evaluate.differences import changed_cells, changed_counts, changed_rows, changed_values
 from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
 from tasks.evaluate.opening import edges_on
-from tasks.evaluate.predict import predict_part
+from tasks.evaluate.predict import noise_of, predict_part
 from tasks.evaluate.predictions import read_predictions
 from tasks.evaluate.records import CUBE, PREDICTIONS, TRAINING_CUBE, file_of
 from tasks.evidence.dossier import Entry, body_of, check_files, read_chain
@@ -30,6 +30,9 @@ from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
 from tasks.plan.judgement import TEST
 from tasks.replay.records import Replayed
+from tasks.review.again import review_problems
+from tasks.review.records import PACKET
+from tasks.review.records import STEPS as REVIEW_STEPS
 
 FOLLOWS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
 SCORE_TOLERANCE = 1e-6  # another processor may round the last bits of a score; the class must be equal
@@ -70,7 +73,8 @@ class Replay:
             raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
         replay = cls(folder, entries, plan)
         last = entries[-1].step
-        cut = [] if last == "ending" else [f"it ends with {last!r}, not with an ending: records were cut off"]
+        whole = last == "ending" or last in REVIEW_STEPS  # a review comes after the run's ending
+        cut = [] if whole else [f"it ends with {last!r}, not with an ending: records were cut off"]
         replay.note("chain of records", cut, f"{len(entries)} records")
         replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
         replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
@@ -109,10 +113,14 @@ class Replay:
         judgement = self.plan.judgement
         self._compare_data(dataset)
         predictor = Predictor.load(self.folder / "model")
+        self._compare_noise(predictor)
         counts = {on: self._recount(on, dataset, predictor) for on in judgement.sets}
         training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
+        if self.reached(PACKET):
+            rows = read_part(dataset, TEST, judgement)
+            self.note("review", review_problems(self.folder, rows), "packet, signatures and figures agree")
         return self.judge(counts, training)
 
     def _recount(self, on: str, dataset: Dataset, predictor: Predictor) -> Counts:
@@ -133,6 +141,15 @@ class Replay:
         problems = changed_values(found["performance"], performance)
         self.note(f"performance{on_set(on)}", problems, "every estimate recomputed")
         return cube
+
+    def _compare_noise(self, predictor: Predictor) -> None:
+        """The frozen model answers with the plan's noise, else others' answers were judged than are given."""
+        wanted = noise_of(self.plan)
+        if predictor.noise is None and wanted is None:
+            return
+        told = [each.sentence if each else "no noise" for each in (predictor.noise, wanted)]
+        problems = [] if predictor.noise == wanted else [f"{told[0]} in the model, {told[1]} by the plan"]
+        self.note("noise", problems, told[0])
 
     def _compare_ending(self, verdict: Verdict) -> None:
         """The ending follows from the verdicts; a crash may come after any."""
@@ -155,7 +172,7 @@ class Replay:
     def judge(self, counts: Mapping[str, Counts], training: Cube) -> tuple[Judged, ...]:
         """Judge every limit again from counts, and compare: the allowance, the verdicts and the ending."""
         self.note("spending", self._allowance_problems(), self.allowance().summary)
-        judged = judge_within(counts, training, self.plan.judgement, self.allowance())
+        judged = judge_within(counts, training, self.plan.gate, self.allowance())
         rebuilt = [one.model_dump(mode="json") for one in judged]
         problems = changed_values(self.body("verdicts")["judged"], rebuilt)
         self.note("verdicts", problems, f"{len(judged)} limits judged again")

@@ -8,6 +8,7 @@ from typing import Any
 from tasks.fairness.words import number
 from tasks.plan import Plan
 from tasks.plan.comparing import told
+from tasks.plan.data import Classes
 
 
 def made(plan: Plan, records: Mapping[str, Any]) -> list[str]:
@@ -21,6 +22,7 @@ def made(plan: Plan, records: Mapping[str, Any]) -> list[str]:
         *_searched(records.get("tuning")),
         *_against_bias(plan, records),
         *_learned(records.get("freeze")),
+        *_answered(plan),
     ]
 
 
@@ -69,3 +71,15 @@ def _chose(trained: Any) -> str:
     if trained.privacy is not None:
         return "chose nothing, and the last epoch was kept"
     return f"chose epoch {trained.best_epoch} of {len(trained.history)}"
+
+
+def _answered(plan: Plan) -> Iterator[str]:
+    answers, label = plan.recipe.answers, plan.judgement.data.label
+    if answers is None or not isinstance(label, Classes):
+        return
+    contrast = answers.contrast(len(label.values))
+    yield (
+        f"Answers with noise: randomised response at epsilon {answers.epsilon:g} an answer, "
+        f"{answers.budget:g} a caller. Figures here are of answers with noise, as callers get them: rates "
+        f"lie {contrast:.4f} times as far apart as those of decisions, and so much of each limit is in force."
+    )

@@ -73,7 +73,7 @@ def represent(rows: Rows, training: Cube, plan: Plan, plan_folder: Path, folder:
         SourceError: the reference is absent or has other bytes than the plan pins.
         Refusal: the reference can't be read as counts.
     """
-    judgement = plan.judgement
+    judgement = plan.gate  # whose limits say what the test set must show
     compared = compare(rows.described, judgement, plan_folder)
     looked = _look(rows, training, judgement)
     drifted = measure_drift(rows.train, rows.before, judgement, folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tasks.evaluate.predict import noise_of
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.evidence.records import FileRef
 from tasks.model.predictor import Predictor
@@ -47,6 +49,7 @@ def frozen(
         rows_seen: rows times passes over them.
         own: further fields of the record, of which each way to train has its own.
     """
+    predictor = replace(predictor, noise=noise_of(plan))
     files = freeze(predictor, folder)
     saved.clear()
     parameters = sum(parameter.numel() for parameter in predictor.network.parameters())

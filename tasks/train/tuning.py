@@ -109,7 +109,7 @@ def _try(rows: Rows, plan: Plan, number: int, point: Mapping[str, Any], metric: 
 def _gaps(rows: Rows, plan: Plan, model: Path) -> list[float | None]:
     """The gate's metrics on the validation rows that the model can take; None where undefined."""
     held = held_out(rows.frame, plan)
-    predictor = Predictor.load(model)
+    predictor = Predictor.load(model).without_noise()  # on validation rows decisions are known
     held[held] = ~predictor.features.unknown_rows(rows.frame.filter(held))
     predictions = predict_part(predictor, rows.frame.filter(held), plan.judgement)
     cube = count_predictions(

@@ -178,7 +178,8 @@ def test_judged_predictions_are_what_is_served(
 ) -> None:
     found = predictor.predict(rows)
     predictions, scores = found["prediction"].tolist(), found["probability"].to_numpy(np.float32)
-    judged = pl.DataFrame({"prediction": predictions, "score": scores})
+    digests = [f"{row:016x}" for row in range(len(rows))]
+    judged = pl.DataFrame({"row_digest": digests, "prediction": predictions, "score": scores})
     check_served(connection, logged, rows, judged, classes)
 
     other = [*predictions]
