@@ -151,6 +151,20 @@ def anchor(
 
 
 @app.command()
+def documents(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, or a dossier's folder")
+    ],
+    write: Annotated[bool, typer.Option("--write", help="make the pages of a folder anew")] = False,
+) -> None:
+    """Compare the pages that people read with the evidence. Exit 3 names each stale or hand-typed figure."""
+    from flows.documents import run_documents
+    from infra.settings import settings
+
+    _leave(run_documents(target, settings(), write=write))
+
+
+@app.command()
 def check(plan: PlanName) -> None:
     """Check a plan and its data; nothing is trained. Exit 3 if the data would be refused."""
     _run("check", plan=plan)

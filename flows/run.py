@@ -29,7 +29,7 @@ from tasks.evidence.signature import Signed, sign_dossier
 from tasks.plan import Plan
 from tasks.register import runs
 from tasks.register.client import Connection
-from tasks.register.publish import TIMINGS, publish, publish_timings
+from tasks.register.publish import TIMINGS, publish, publish_documents, publish_timings
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import tag_version
 from tasks.register.signed import file_signature
@@ -143,6 +143,7 @@ class Run:
         publish(self.connection, self.run_id, self.plan, self.records, self.folder, tags)
         self._clock("filing")
         publish_timings(self.connection, self.run_id, self.folder, self._write_timings())
+        publish_documents(self.connection, self.run_id, self.folder)
         registration = self.records.get("registration")
         # Signed last: the envelope lists every page and figure that lies in the dossier by now.
         signed = sign_dossier(self.folder, self.key)

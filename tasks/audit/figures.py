@@ -33,10 +33,14 @@ class Figure:
 
 
 def rate_figures(one: Judged) -> list[Figure]:
-    """A limit's rates, that of the deciding pair first, at most four: see `_rates`."""
+    """A limit's rates, each drawn: see `_rates`."""
+    return [_rates(one, name, [r for r in one.groups if r.rate_name == name]) for name in rates_drawn(one)]
+
+
+def rates_drawn(one: Judged) -> list[str]:
+    """Names of a limit's rates, that of the deciding pair first, at most four."""
     decisive = [] if one.worst is None else [one.worst[0]]
-    names = list(dict.fromkeys([*decisive, *(rate.rate_name for rate in one.groups)]))
-    return [_rates(one, name, [r for r in one.groups if r.rate_name == name]) for name in names[:MOST_RATES]]
+    return list(dict.fromkeys([*decisive, *(rate.rate_name for rate in one.groups)]))[:MOST_RATES]
 
 
 def _rates(one: Judged, name: str, rates: Sequence[GroupRate]) -> Figure:

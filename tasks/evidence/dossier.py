@@ -18,8 +18,8 @@ from tasks.evidence.records import FileRef, Record
 
 SCHEMA = "assay.record/1"
 NO_PREVIOUS = "0" * 64
-NO_EVIDENCE = frozenset({"records", "figures", "signatures", "timings.json"})
-"""What no record vouches for: the records themselves, pictures made from them, signatures, and durations."""
+NO_EVIDENCE = frozenset({"records", "figures", "documents", "signatures", "timings.json"})
+"""What no record vouches for: the records, pictures and pages made from them, signatures, and durations."""
 R = TypeVar("R", bound=Record)
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from tasks.evidence.digest import ordered_json, write_atomically
 from tasks.evidence.records import Record
 from tasks.plan.plan import Plan
+from tasks.plan.statements import read_statements
 
 PLAN = "plan.json"
+CARD = "card.md"
+STATED = "statements.json"
 
 
 class Locked(Record):
@@ -28,18 +31,25 @@ class Locked(Record):
 
 
 def lock(plan: Plan, changes: Sequence[str], data: Path, folder: Path) -> Locked:
-    """Write the plan and its reference population into the dossier.
+    """Write the plan, its data card, its reference population and the provider's statements into the dossier.
 
     Args:
         plan: as carried out.
         changes: of the recipe.
         data: the folder of plans.
         folder: the dossier's folder.
+
+    Raises:
+        PlanError: for statements that can't be read.
     """
+    here = data / plan.name
     write_atomically(folder / PLAN, ordered_json(plan.model_dump(mode="json")) + b"\n")
+    shutil.copyfile(here / CARD, folder / CARD)
     population = plan.judgement.population
-    if population is not None and (data / plan.name / population.file).is_file():
-        shutil.copyfile(data / plan.name / population.file, folder / population.file)
+    if population is not None and (here / population.file).is_file():
+        shutil.copyfile(here / population.file, folder / population.file)
+    if (stated := read_statements(here)) is not None:
+        write_atomically(folder / STATED, ordered_json(stated.model_dump(exclude_none=True)) + b"\n")
     return Locked(name=plan.name, digests=plan.digests, changes=tuple(changes))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tasks.documents.render import write_documents
 from tasks.evaluate.records import Opened
 from tasks.evidence.records import Dataset
 from tasks.fairness.verdict import Verdicts
@@ -85,6 +86,22 @@ def publish_timings(
     }
     text = (folder / TIMINGS).read_text(encoding="utf-8")
     log_run(connection, run_id, Contents(metrics=metrics, texts={f"dossier/{TIMINGS}": text}))
+
+
+def publish_documents(connection: Connection, run_id: str, folder: Path) -> None:
+    """Write the pages that people read into the dossier, and file them; the last thing before it is signed.
+
+    Args:
+        connection: MLflow.
+        run_id: the run.
+        folder: the dossier, with its last record and timings.json.
+
+    Raises:
+        EvidenceError: a page shows what the evidence does not bear out.
+        RegistryError: when MLflow refuses.
+    """
+    texts = {f"dossier/{path.relative_to(folder)}": path.read_text("utf-8") for path in write_documents(folder)}
+    log_run(connection, run_id, Contents(texts=texts))
 
 
 def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
