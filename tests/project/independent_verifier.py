@@ -1,15 +1,16 @@
-"""Check an Assay dossier without Assay: `python independent_verifier.py DOSSIER_FOLDER`.
+"""Check an Assay dossier without Assay: `python independent_verifier.py DOSSIER_FOLDER [PUBLIC_KEY.pem]`.
 
 Written from docs/evidence_format.md alone; needs numpy and scipy and imports nothing of the project, so
 that a mistake there is not repeated here. Prints one line a check. Exit: 0 everything agrees, 3 something
 differs (each difference is named), 4 everything agrees and some verdict is INCONCLUSIVE, 2 bad usage.
 
-The last record has no record after it to vouch for it: compare the head that is printed with the tag
-`assay.dossier_head` of the model version.
+The last record has none after it to vouch for it: name the signer's public key (Ed25519, PEM), or compare
+the head that is printed with the tag `assay.dossier_head` of the model version.
 """
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
@@ -66,6 +67,9 @@ EQUAL = 1e-9  # two computations of one float
 NEAR = 1e-6  # of a number's range: sums of many rows, bounds found by halving
 MARGIN = 1e-6  # shares of raked weights
 TIE = 1e-7  # outcomes this near the observed statistic count as ties
+SPKI = bytes.fromhex("302a300506032b6570032100")  # of an Ed25519 key (RFC 8410)
+PRIME, ORDER_OF_BASE = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, section 5.1
+CURVE = -121665 * pow(121666, -1, PRIME) % PRIME
 
 
 class UnreadableError(Exception):
@@ -1068,9 +1072,87 @@ def check_sets(
     return cubes
 
 
-def verify(folder: Path, checks: Checks) -> list[str]:
+# Signatures
+
+Point = tuple[int, int, int, int]  # X, Y, Z, T: x = X / Z, y = Y / Z, x y = T / Z
+
+
+def added(one: Point, other: Point) -> Point:
+    """Sum of two points of the curve (RFC 8032, section 5.1.4)."""
+    a = (one[1] - one[0]) * (other[1] - other[0]) % PRIME
+    b = (one[1] + one[0]) * (other[1] + other[0]) % PRIME
+    c, d = 2 * one[3] * other[3] * CURVE % PRIME, 2 * one[2] * other[2] % PRIME
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % PRIME, g * h % PRIME, f * g % PRIME, e * h % PRIME
+
+
+def times(scalar: int, point: Point) -> Point:
+    product: Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            product = added(product, point)
+        point, scalar = added(point, point), scalar >> 1
+    return product
+
+
+def point_of(data: bytes) -> Point:
+    """A point from its 32 bytes (RFC 8032, section 5.1.3)."""
+    y, odd = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
+    square = (y * y - 1) * pow(CURVE * y * y + 1, -1, PRIME) % PRIME
+    x = pow(square, (PRIME + 3) // 8, PRIME)
+    if (x * x - square) % PRIME:
+        x = x * pow(2, (PRIME - 1) // 4, PRIME) % PRIME
+    if (x * x - square) % PRIME or y >= PRIME:
+        raise UnreadableError("32 bytes are no point of the curve")
+    x = PRIME - x if x & 1 != odd else x
+    return x, y, 1, x * y % PRIME
+
+
+def is_signature(signature: bytes, message: bytes, public: bytes) -> bool:
+    """Whether an Ed25519 signature holds (RFC 8032, section 5.1.7)."""
+    r, s = point_of(signature[:32]), int.from_bytes(signature[32:], "little")
+    hashed = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little")
+    base = point_of((4 * pow(5, -1, PRIME) % PRIME).to_bytes(32, "little"))
+    left, right = times(s, base), added(r, times(hashed % ORDER_OF_BASE, point_of(public)))
+    apart = [(left[i] * right[2] - right[i] * left[2]) % PRIME for i in (0, 1)]
+    return len(signature) == 64 and s < ORDER_OF_BASE and apart == [0, 0]
+
+
+def check_signatures(folder: Path, records: list[dict[str, Any]], key: Path | None, checks: Checks) -> None:
+    """Hold the newest envelope against the folder, and its signature against the signer's public key."""
+    paths = sorted((folder / "signatures").glob("*.json"))
+    if not paths:
+        checks.none("the dossier is signed", "no envelope" if key else "")
+        return
+    envelope = read_json(paths[-1].read_bytes(), paths[-1].name)
+    kind, payload = envelope["payloadType"].encode(), base64.b64decode(envelope["payload"], validate=True)
+    stated = read_json(payload, "what is signed")
+    checks.same("the envelope's kind", stated["predicateType"], "urn:assay:dossier:1")
+    lying = (path for path in folder.rglob("*") if path.is_file())
+    found = {path.relative_to(folder).as_posix(): sha256(path.read_bytes()) for path in lying}
+    found = {
+        name: one for name, one in found.items() if name.split("/")[0] not in {"signatures", "timings.json"}
+    }
+    signed = {one["name"]: one["digest"]["sha256"] for one in stated["subject"]}
+    differing = sorted(name for name in {*found, *signed} if found.get(name) != signed.get(name))
+    checks.none("the files are those that were signed", differing)
+    last = f"records/{len(records) - 1:02d}-{records[-1]['step']}.json"
+    checks.same("the signed head is that of the last record", stated["predicate"]["head"], found[last])
+    if key is None:
+        say("unchecked  the signature: name the signer's public key")
+        return
+    public = base64.b64decode("".join(key.read_text(encoding="ascii").split("-----")[2].split()))
+    message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    signatures = {one["keyid"]: base64.b64decode(one["sig"]) for one in envelope["signatures"]}
+    by = signatures.get(sha256(public), b"")
+    holds = public.startswith(SPKI) and len(by) == 64 and is_signature(by, message, public[len(SPKI) :])
+    checks.none("the signature is that of the given key", "" if holds else sorted(signatures))
+
+
+def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
     """Make every check; returns the verdicts reached here."""
     records = check_chain(folder, checks)
+    check_signatures(folder, records, key, checks)
     check_files(folder, records, checks)
     check_order(records, checks)
     bodies = {record["step"]: record["body"] for record in records}  # the last `ending` counts
@@ -1091,12 +1173,12 @@ def verify(folder: Path, checks: Checks) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Verify the dossier named on the command line; returns the exit code."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+    if len(arguments) not in {1, 2} or not Path(arguments[0]).is_dir():
         say(str(__doc__))
         return 2
     checks, verdicts = Checks(), []
     try:
-        verdicts = verify(Path(arguments[0]), checks)
+        verdicts = verify(Path(arguments[0]), checks, *map(Path, arguments[1:]))
     except (UnreadableError, OSError, LookupError, TypeError, ValueError) as error:
         checks.none("the dossier reads as the page describes it", f"{type(error).__name__}: {error}")
     if checks.differences:

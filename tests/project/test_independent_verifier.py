@@ -20,7 +20,9 @@ from tasks.evaluate.evaluate import count_labels, evaluate, quantile_edges
 from tasks.evaluate.records import Evaluated, Opened
 from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
+from tasks.evidence.keys import signing_key
 from tasks.evidence.records import Record
+from tasks.evidence.signature import sign_dossier
 from tasks.fairness import Cube
 from tasks.fairness.allowance import Allowance
 from tasks.fairness.counts import judge_sets, read_counts
@@ -730,6 +732,30 @@ def test_a_removed_record_is_named(registered: Path, capsys: pytest.CaptureFixtu
     found = differences(registered, capsys)
     assert any("record 05-opening.json names its place" in line for line in found)
     assert any("freeze precedes spending" in line for line in found)
+
+
+def test_it_checks_the_signature_with_the_signers_key(
+    registered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key, stranger = signing_key(None, tmp_path / "var"), signing_key(None, tmp_path / "other")
+    sign_dossier(registered, key)
+    own, other = (str(tmp_path / name / "keys" / "signing.pub") for name in ("var", "other"))
+    expected = verify([str(registered)])
+    assert verify([str(registered), own]) == expected != DIFFERS
+    assert verify([str(registered), other]) == DIFFERS
+    forge(registered)  # each record is spelt anew: chain and files agree, the envelope does not
+    capsys.readouterr()
+    assert verify([str(registered), own]) == DIFFERS
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("DIFFERENT")]
+    assert [line.partition(":")[0] for line in told] == [
+        "DIFFERENT  the files are those that were signed",
+        "DIFFERENT  the signed head is that of the last record",
+    ]
+    sign_dossier(registered, stranger)
+    assert verify([str(registered), other]) == expected
+    assert verify([str(registered), own]) == DIFFERS
+    shutil.rmtree(registered / "signatures")
+    assert verify([str(registered), own]) == DIFFERS
 
 
 def test_it_runs_alone_and_imports_nothing_of_ours(registered: Path) -> None:
