@@ -1,11 +1,14 @@
 """What tests share: where data is, and what happens to a test whose means are not at hand."""
 
+import gc
 import os
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+gc.set_threshold(50_000, 20, 20)  # as flows.cli does: tests import what it does
 
 ALONE = ("test_adult.py", "test_plans.py", "test_turns.py")
 """Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
@@ -29,6 +32,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest come first."""
     items.sort(key=lambda item: ("flows" not in item.path.parts, "infra" not in item.path.parts))
+
+
+def pytest_collection_finish() -> None:
+    """What collecting imported stays: no test need search it for cycles."""
+    gc.freeze()
 
 
 def missing(reason: str) -> None:
