@@ -177,6 +177,12 @@ def compare(plan: PlanName) -> None:
 
 
 @app.command()
+def monitor(plan: PlanName) -> None:
+    """Look at the champion's new rows: drift, population, fairness. Exit 0 stable, 3 crossed, 4 undecided."""
+    _run("monitor", plan=plan)
+
+
+@app.command()
 def forget(
     plan: PlanName,
     unit: Annotated[

@@ -61,13 +61,14 @@ def load_plans(settings: Settings) -> list[Plan]:
 
 
 def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
-    """Return a deployment of `retrain` for each plan, scheduled if it says so, and one of each other flow."""
+    """Return deployments: `retrain` of each plan, `monitor` of those scheduled, one of each other flow."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig  # noqa: PLC0415
     from prefect.deployments.runner import RunnerDeployment  # noqa: PLC0415
     from prefect.schedules import Cron  # noqa: PLC0415
 
     from flows.check import check  # noqa: PLC0415
     from flows.compare import compare  # noqa: PLC0415
+    from flows.monitor import monitor  # noqa: PLC0415
     from flows.replay import replay  # noqa: PLC0415
     from flows.retrain import retrain  # noqa: PLC0415
     from flows.rollback import rollback  # noqa: PLC0415
@@ -84,7 +85,17 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
                 concurrency_limit=ConcurrencyLimitConfig(limit=1),  # those that come meanwhile wait
             )
         )
-    others = (replay, check, compare, rollback)
+        watched = plan.operations.monitoring
+        if watched is not None and watched.cron is not None:
+            watching = RunnerDeployment.from_flow(
+                monitor,
+                plan.name,
+                parameters={"plan": plan.name},
+                schedule=Cron(watched.cron, timezone="UTC"),
+                concurrency_limit=ConcurrencyLimitConfig(limit=1),
+            )
+            served.append(watching)
+    others = (replay, check, compare, monitor, rollback)
     return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in others)]
 
 

@@ -29,6 +29,7 @@ IMPORTED = (
     "flows.cli",
     "flows.check",
     "flows.compare",
+    "flows.monitor",
     "flows.replay",
     "flows.retrain",
     "flows.rollback",
