@@ -78,6 +78,15 @@ class Front(nn.Module):
 
     shape: tuple[int, ...]
 
+    def shortened(self, inputs: Inputs) -> Inputs:
+        """The samples without what only fills up all of them: their shape then says how long they are."""
+        return inputs
+
+    def whole(self, inputs: Inputs) -> Steps:
+        """As ``forward``, with nothing left out: it looks at no value, so it can be mapped over rows."""
+        steps: Steps = self(inputs)
+        return steps
+
 
 class Features(Protocol):
     """How samples of one kind become tensors: what was learned of them on the fit rows."""

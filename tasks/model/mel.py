@@ -49,6 +49,17 @@ def filters(rate: int, window: int, mels: int) -> Floats:
     return np.clip(np.minimum(rising, falling), 0, None) * 2 / (high - low)
 
 
+def loudest(rate: int, window: int, mels: int) -> Floats:
+    """What no value of :func:`log_mels` exceeds in each band, (mels,), whatever is recorded.
+
+    By Parseval the power of all frequencies together is ``window`` times that of the weighed samples, each
+    of which is in [-1, 1]; at most all of it lies where a band weighs most.
+    """
+    power = window * float(torch.hann_window(window, dtype=torch.float64).square().sum())
+    highest: Floats = np.log(np.maximum(filters(rate, window, mels).max(axis=1) * power, FLOOR))
+    return highest
+
+
 def log_mels(samples: torch.Tensor, rate: int, window: int, hop: int, mels: int) -> torch.Tensor:
     """Natural logarithm of the power in each band, (n, mels, frames), frames = samples // hop + 1.
 

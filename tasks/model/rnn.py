@@ -74,4 +74,13 @@ class RNN(nn.Module):
 def _states(layer: nn.Module, values: torch.Tensor, real: torch.Tensor | None) -> list[torch.Tensor]:
     """States (n, steps, width) of each direction, in the order in which it reads."""
     read = [values, reversed_of(values, real)]
-    return [cell(inputs)[0] for cell, inputs in zip(layer.children(), read, strict=False)]
+    return [
+        cell(inputs, _start(cell, inputs))[0] for cell, inputs in zip(layer.children(), read, strict=False)
+    ]
+
+
+def _start(cell: nn.Module, values: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+    """A state of zeros for each row, as torch's own; but that one could not be mapped over rows."""
+    assert isinstance(cell, nn.RNNBase)  # noqa: S101 - CELLS has no others
+    state, memory = (values.new_zeros(1, len(values), cell.hidden_size) for _ in range(2))
+    return (state, memory) if isinstance(cell, nn.LSTM) else state

@@ -60,7 +60,7 @@ class TextFeatures:
         Args:
             column: that holds the texts.
             texts: to learn from.
-            kind: ``word``, ``bpe`` or ``wordpiece``.
+            kind: ``word``, ``bpe``, ``wordpiece``, or ``byte``, which learns nothing.
             vocabulary: tokens at most, two of them for padding and for what is unknown.
             length: tokens kept of a text.
             embedding: width of a token's vector.
@@ -141,10 +141,17 @@ class Tokens(Front):
 
     def forward(self, inputs: Inputs) -> Steps:
         """A sequence (n, steps, width), as long as the longest text among the rows."""
+        return self.whole(self.shortened(inputs))
+
+    def shortened(self, inputs: Inputs) -> Inputs:
+        """``tokens`` up to the end of the longest text."""
         tokens = inputs["tokens"]
-        real = tokens != 0
-        tokens = tokens[:, : int(real.sum(dim=1).max())]
-        return Steps(self.vectors(tokens), real[:, : tokens.shape[1]])
+        return Inputs({"tokens": tokens[:, : int((tokens != 0).sum(dim=1).max())]})
+
+    def whole(self, inputs: Inputs) -> Steps:
+        """A sequence (n, steps, width) as long as ``tokens``."""
+        tokens = inputs["tokens"]
+        return Steps(self.vectors(tokens), tokens != 0)
 
 
 def _problems(column: str, texts: pd.Series) -> Iterator[str]:

@@ -22,8 +22,8 @@ def train_tokenizer(texts: Sequence[str], kind: str, vocabulary: int) -> str:
 
     Args:
         texts: to learn from.
-        kind: ``word`` (whole words), ``bpe`` (byte pairs: nothing is unknown; Sennrich et al. 2016) or
-            ``wordpiece`` (Schuster and Nakajima 2012).
+        kind: ``word`` (whole words), ``bpe`` (byte pairs: nothing is unknown; Sennrich et al. 2016),
+            ``wordpiece`` (Schuster and Nakajima 2012) or ``byte`` (each byte, whatever the texts).
         vocabulary: tokens at most, ``[PAD]`` and ``[UNK]`` among them; texts of more characters than that
             have one for each of them.
     """
@@ -55,12 +55,7 @@ def _wordpiece(texts: Sequence[str], vocabulary: int) -> Tokenizer:
 
 def _bpe(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     """Over bytes; a blank before a word is part of its first token."""
-    tokenizer = Tokenizer(models.BPE())
-    blanks = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(), normalizers.Prepend(" ")]
-    tokenizer.normalizer = normalizers.Sequence([_normalizer(), *blanks])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [_pieces(" ?"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    tokenizer = _over_bytes(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=SPECIAL,
@@ -68,6 +63,24 @@ def _bpe(texts: Sequence[str], vocabulary: int) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def _byte(texts: Sequence[str], vocabulary: int) -> Tokenizer:  # noqa: ARG001 - it is fixed in advance
+    """Each byte of UTF-8 for itself: 256 tokens after the special ones, in the order of their characters."""
+    given = enumerate([*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())])
+    tokenizer = _over_bytes(models.BPE({token: i for i, token in given}, []))
+    tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
+
+
+def _over_bytes(model: models.Model) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    blanks = [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip(), normalizers.Prepend(" ")]
+    tokenizer.normalizer = normalizers.Sequence([_normalizer(), *blanks])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [_pieces(" ?"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     return tokenizer
 
 
@@ -94,5 +107,5 @@ def _pieces(before: str = "") -> pre_tokenizers.PreTokenizer:
 
 
 KINDS: Mapping[str, Callable[[Sequence[str], int], Tokenizer]] = MappingProxyType(
-    {"word": _word, "bpe": _bpe, "wordpiece": _wordpiece}
+    {"word": _word, "bpe": _bpe, "wordpiece": _wordpiece, "byte": _byte}
 )

@@ -28,10 +28,14 @@ class TextFeatures(Member):
     """Texts as tokens, each a learned vector; the tokenizer learns on the fit rows alone."""
 
     kind: Literal["text"] = "text"
-    tokenizer: Literal["word", "bpe", "wordpiece"] = Field(
-        "bpe", description="ignored by a pretrained model, which brings its own"
+    tokenizer: Literal["word", "bpe", "wordpiece", "byte"] = Field(
+        "bpe",
+        description="`byte` learns nothing: a token for each byte; ignored by a pretrained model, which "
+        "brings its own",
     )
-    vocabulary: Annotated[int, Field(ge=16, le=200_000)] = 8000
+    vocabulary: Annotated[int, Field(ge=16, le=200_000)] = Field(
+        8000, description="tokens at most; bytes are 256"
+    )
     length: Annotated[int, Field(ge=1, le=4096)] = Field(
         64, description="tokens kept of a text, from its start"
     )

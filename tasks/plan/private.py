@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.plan.data import Data, Image, Tabular
+from tasks.plan.data import Data, Tabular
+from tasks.plan.features import Features, TextFeatures
 from tasks.plan.judgement import Judgement
-from tasks.plan.model import CNN, MLP, Model
+from tasks.plan.model import CNN, MLP, Model, Pretrained
 from tasks.plan.recipe import Recipe
 from tasks.plan.source import Column
 from tasks.plan.training import GradientDescent, Plateau, Training
@@ -25,7 +26,7 @@ def differential_problems(judgement: Judgement, recipe: Recipe, excluded: Sequen
     if recipe.privacy is None:
         return
     yield from (f"{AT}: {problem}" for problem in _row_problems(judgement, recipe))
-    yield from (f"{AT}: {problem}" for problem in _data_problems(judgement.data, excluded))
+    yield from (f"{AT}: {problem}" for problem in _data_problems(judgement.data, recipe.features, excluded))
     yield from (f"{AT}: {problem}" for problem in _model_problems(recipe.model))
     yield from (f"{AT}: {problem}" for problem in _training_problems(recipe.training))
 
@@ -46,8 +47,8 @@ def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
         yield "recipe.tuning must be null: each of its trials would be another training on the same rows"
 
 
-def _data_problems(data: Data, excluded: Sequence[str]) -> Iterator[str]:
-    """Features whose range or levels could only be learned from private rows."""
+def _data_problems(data: Data, features: Features, excluded: Sequence[str]) -> Iterator[str]:
+    """Features whose range, levels or tokens could only be learned from private rows."""
     if isinstance(data, Tabular):
         for name, column in data.columns.items():
             if name not in excluded and (lacking := _not_public(column)):
@@ -55,9 +56,11 @@ def _data_problems(data: Data, excluded: Sequence[str]) -> Iterator[str]:
                     f"judgement.data.columns.{name} lacks {lacking}, which would be learned from private "
                     "rows: state it, or leave the column out by recipe.features.exclude"
                 )
-    elif not isinstance(data, Image):
-        learned = {"text": "a vocabulary", "audio": "the spectrum's mean and deviation"}[data.kind]
-        yield f"tables and images are expected: {data.kind} has {learned} of private rows in its features"
+    if isinstance(features, TextFeatures) and features.tokenizer != "byte":
+        yield (
+            f"recipe.features.tokenizer: byte is expected, found {features.tokenizer}, whose tokens would be "
+            "learned from private texts"
+        )
 
 
 def _not_public(column: Column) -> str:
@@ -68,8 +71,11 @@ def _not_public(column: Column) -> str:
 
 
 def _model_problems(model: Model) -> Iterator[str]:
-    if not isinstance(model, MLP | CNN):
-        yield f"recipe.model.kind: mlp or cnn is expected, found {model.kind!r}"
+    if isinstance(model, Pretrained):
+        yield (
+            "recipe.model.kind: mlp, cnn, rnn or transformer is expected; the blocks of a pretrained encoder "
+            "are computed on the tokens of all rows together, which gives no gradient of a single row"
+        )
     if isinstance(model, CNN) and model.norm == "batch":
         yield "recipe.model.norm: group or none is expected; batch normalisation mixes the rows of a batch"
     if isinstance(model, MLP) and model.members != 1:

@@ -9,12 +9,14 @@ the noise could be taken off again.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from tasks.privacy.records import Mechanism
 
@@ -109,7 +111,17 @@ def row_gradients(
         return loss_of(call, {name: tensor[None] for name, tensor in row.items()})
 
     each = vmap(grad(loss), in_dims=(None, 0), randomness="different")
-    found: dict[str, torch.Tensor] = each(
-        {name: parameter.detach() for name, parameter in learning.items()}, dict(rows)
-    )
+    with _mapped(network):
+        found: dict[str, torch.Tensor] = each(
+            {name: parameter.detach() for name, parameter in learning.items()}, dict(rows)
+        )
     return found
+
+
+@contextmanager
+def _mapped(network: nn.Module) -> Iterator[None]:
+    """Without oneDNN's LSTM and fused attention: torch can't map them, and would take rows one by one."""
+    lstm = any(isinstance(part, nn.LSTM) for part in network.modules())
+    off = torch.backends.mkldnn.flags(enabled=False, allow_tf32=None)
+    with sdpa_kernel(SDPBackend.MATH), off if lstm else nullcontext():
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tasks.mitigate.masking import masked_terms
-from tasks.model import audio, image, tabular, text
+from tasks.model import audio, image, mel, tabular, text
 from tasks.model.columns import Category, Number
 from tasks.model.inputs import Features
 from tasks.plan.data import Audio, Image, Tabular, Text
@@ -100,6 +101,27 @@ def _public_image(plan: Plan) -> Features:
     return image.ImageFeatures(data.payload, data.height, data.width, data.channels, 0.5, 0.5, resize)
 
 
+def _public_text(plan: Plan) -> Features:
+    """Bytes for tokens, whatever the texts are."""
+    data, wanted = plan.judgement.data, plan.recipe.features
+    assert isinstance(data, Text)  # noqa: S101 - PUBLIC's key says so
+    assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
+    kind = wanted.tokenizer
+    assert kind == "byte"  # noqa: S101 - another plan is refused
+    return text.TextFeatures.fit(data.text, [], kind, wanted.vocabulary, wanted.length, wanted.embedding)
+
+
+def _public_audio(plan: Plan) -> Features:
+    """Bands spread evenly from silence to what no recording exceeds."""
+    data, spectrogram = plan.judgement.data, spectrogram_of(plan)
+    assert isinstance(data, Audio)  # noqa: S101 - PUBLIC's key says so
+    highest = mel.loudest(spectrogram.rate, spectrogram.window, spectrogram.mels)
+    bands = [public.centre(math.log(mel.FLOOR), high) for high in highest.tolist()]
+    means, deviations = zip(*bands, strict=True)
+    resample = data.fit == "resample"
+    return audio.AudioFeatures(data.payload, spectrogram, data.maximum_seconds, resample, means, deviations)
+
+
 def _image(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     return image_features(pixel_counts(frame.filter(kept), plan), plan)
 
@@ -164,6 +186,6 @@ FITTED: Mapping[str, Callable[[pl.DataFrame, pl.Series, Plan], Features]] = Mapp
     {"audio": _audio, "image": _image, "tabular": _tabular, "text": _text}
 )
 PUBLIC: Mapping[str, Callable[[Plan], Features]] = MappingProxyType(
-    {"image": _public_image, "tabular": _public_tabular}
+    {"audio": _public_audio, "image": _public_image, "tabular": _public_tabular, "text": _public_text}
 )
 """Features of which no private row decides anything, for training under differential privacy."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import torch
+from torch import nn
 
 from tasks.errors import Refusal
 from tasks.evidence.digest import digest_of, write_atomically
@@ -75,6 +76,20 @@ class Begun:
         self.path.unlink(missing_ok=True)
 
 
+class Whole(nn.Module):
+    """A network as single rows pass through it: none is left shorter, which would look at their values."""
+
+    def __init__(self, network: Network) -> None:
+        """Share the parts of ``network``, by the same names."""
+        super().__init__()
+        self.front, self.body = network.front, network.body
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        """Outputs (members, n, outputs)."""
+        outputs: torch.Tensor = self.body(self.front.whole(inputs))
+        return outputs
+
+
 def fit_rows(frame: pl.DataFrame, plan: Plan) -> list[str]:
     """Digests of the rows that training learns from.
 
@@ -137,7 +152,7 @@ def fit_privately(
     with memory_named(plan, device):
         fit, validation = (placed(side, device) for side in rows)
         steps = PrivateSteps(
-            state.network, state.optimizer, mechanism, len(fit.labels), member.clip, member.at_once
+            Whole(state.network), state.optimizer, mechanism, len(fit.labels), member.clip, member.at_once
         )
         while begun.epochs < training.epochs:
             torch.manual_seed(plan.recipe.seed * 100_003 + begun.epochs + 1)  # of dropout; no secret
@@ -201,9 +216,12 @@ def _close_epoch(state: loop.State, validation: Rows, objective: Objective, rate
 
 
 def _sample(network: Network, fit: Rows, which: torch.Tensor) -> Sample:
-    """Some rows' tensors under one name each, on the network's device."""
+    """Some rows' tensors under one name each, on the network's device, no longer than the longest needs."""
     rows = fit.at(which.to(fit.labels.device)).to(next(network.parameters()).device)
-    return {**rows.tensors(), LABELS: rows.labels, WEIGHTS: rows.weights}
+    inputs = Inputs(rows.tensors())
+    if len(rows.labels):
+        inputs = network.front.shortened(inputs)
+    return {**inputs.tensors, LABELS: rows.labels, WEIGHTS: rows.weights}
 
 
 def _loss(call: Any, row: Sample, objective: Objective) -> torch.Tensor:

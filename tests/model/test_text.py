@@ -48,6 +48,13 @@ def test_words_are_lowered_and_who_or_where_is_one_token() -> None:
     assert tokens_of(features(), "don\u2019t") == ["[UNK]"]  # one word, whichever apostrophe
 
 
+def test_bytes_are_tokens_that_no_text_decides() -> None:
+    one, other = (TextFeatures.fit("text", texts, "byte", 16, 12, 4) for texts in (TEXTS, []))
+    assert one == other
+    assert tokens_of(one, "Aé!") == ["Ġ", "a", "Ã", "©", "!"]
+    assert one.front().state_dict()["vectors.weight"].shape == (258, 4)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_never_seen_has_tokens_too(kind: str) -> None:
     found = tokens_of(features(kind), "見 great")

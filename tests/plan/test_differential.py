@@ -33,9 +33,16 @@ def problems(found: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "found", [adult(), document("mnist", model={"kind": "cnn", "norm": "group"})], ids=["table", "image"]
+    "found",
+    [
+        adult(),
+        document("mnist", model={"kind": "cnn", "norm": "group"}),
+        document("hate-speech", features={"tokenizer": "byte"}, model={"kind": "rnn"}),
+        document("spoken-digits", features={"kind": "audio"}, model={"kind": "transformer"}),
+    ],
+    ids=["table", "image", "text", "audio"],
 )
-def test_tables_and_images_with_public_ranges_are_taken(found: dict[str, Any]) -> None:
+def test_what_learns_nothing_of_rows_but_its_weights_is_taken(found: dict[str, Any]) -> None:
     assert isinstance(parse_plan("test", found, "test"), Plan)
 
 
@@ -91,6 +98,15 @@ def test_raking_is_refused() -> None:
     assert "judgement.population.raking weighs each row" in problems(found)
 
 
-@pytest.mark.parametrize("name", ["hate-speech", "spoken-digits"])
-def test_kinds_whose_features_learn_are_refused(name: str) -> None:
-    assert "tables and images are expected" in problems(document(name, model={"kind": "rnn"}))
+def test_tokens_that_texts_decide_are_refused() -> None:
+    assert "tokenizer: byte is expected, found bpe" in problems(
+        document("hate-speech", model={"kind": "rnn"})
+    )
+
+
+def test_a_pretrained_encoder_is_refused() -> None:
+    found = document("hate-speech-minilm", features={"tokenizer": "byte"})
+    found["recipe"]["model"] = load_plan("hate-speech-minilm", Path("data")).recipe.model.model_dump(
+        mode="json"
+    )
+    assert "mlp, cnn, rnn or transformer is expected; the blocks of a pretrained encoder" in problems(found)
