@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,11 +46,11 @@ def files_below(folder: Path) -> dict[str, str]:
 def seal(stated: Mapping[str, Any], key: SigningKey) -> bytes:
     """Sign a statement: the envelope's JSON. The same statement and key give the same bytes."""
     from securesystemslib.dsse import Envelope  # noqa: PLC0415 - not in the base install
-    from securesystemslib.signer import Signature  # noqa: PLC0415
 
     envelope = Envelope(canonical_json(stated), PAYLOAD_TYPE, {})
-    envelope.signatures[key.key_id] = Signature(key.key_id, key.sign(envelope.pae()).hex())
-    return json.dumps(envelope.to_dict(), indent=1, sort_keys=True).encode() + b"\n"
+    signature = {"keyid": key.key_id, "sig": base64.b64encode(key.sign(envelope.pae())).decode()}
+    content = {**envelope.to_dict(), "signatures": [signature]}
+    return json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def unseal(path: Path, kind: str, trusted: Mapping[str, PublicKey]) -> tuple[dict[str, Any], str]:
