@@ -245,3 +245,23 @@ def test_noise_for_fewer_rows_than_a_person_has_is_refused() -> None:
     with pytest.raises(ValueError, match="a sampling unit has 3 rows"):
         noised(cube, 1.0)
     assert noised(cube, 1.0, rows_per_person=3).cube.units is None
+
+
+def test_a_differencing_attack_fails_against_noise() -> None:
+    """Who knows all rows but one subtracts them, and is right at most e^epsilon / (1 + e^epsilon) often."""
+    counts = np.array([[[40, 3], [50, 60]], [[30, 44], [35, 21]]], np.int64)
+    person = np.zeros_like(counts)
+    person[0, 0, 1] = 1
+    epsilon, runs, random = 0.5, 1200, Random(5)  # noqa: S311 - a test's fixed seed
+
+    def guesses(seen: Ints) -> NDArray[np.bool_]:
+        """Whether the person is there: by the cell, and by all rows less the other group's."""
+        return np.array([(seen - counts)[0, 0, 1] >= 1, seen.sum() - seen[1].sum() - counts[0].sum() >= 1])
+
+    right = np.zeros(2)
+    for run in range(runs):
+        cube = cube_from(counts + person * (run % 2))
+        right += guesses(noised(cube, epsilon, random=random).cube.counts) == run % 2
+        assert (guesses(cube.counts) == run % 2).all()  # of counts as they are it is always right
+    most = math.exp(epsilon) / (1 + math.exp(epsilon))
+    assert (right / runs <= most + 4 * math.sqrt(most * (1 - most) / runs)).all()
