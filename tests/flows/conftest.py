@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.verify import run_verify
 from infra.embedded import LOCAL_API
+from infra.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 ADULT = ROOT / "data" / "adult"
@@ -74,20 +76,31 @@ class Assay:
 
     def __call__(self, folder: Path, *arguments: str, **environment: str) -> Done:
         """Run ``assay ARGUMENTS`` in ``folder``."""
-        output, errors = self.scratch / "output", self.scratch / "errors"
-        request = {
-            "arguments": arguments,
-            "folder": str(folder),
-            "environment": environment,
-            "output": str(output),
-            "errors": str(errors),
-        }
+        return self.together([(folder, arguments)], **environment)[0]
+
+    def together(self, commands: Sequence[tuple[Path, Sequence[str]]], **environment: str) -> list[Done]:
+        """Run several ``assay ARGUMENTS`` at the same time, each in its folder."""
+        count = range(len(commands))
+        printed = [(self.scratch / f"{n}.output", self.scratch / f"{n}.errors") for n in count]
+        requests = [
+            {
+                "arguments": arguments,
+                "folder": str(folder),
+                "environment": environment,
+                "output": str(output),
+                "errors": str(errors),
+            }
+            for (folder, arguments), (output, errors) in zip(commands, printed, strict=True)
+        ]
         assert self.warm.stdin is not None
         assert self.warm.stdout is not None
-        self.warm.stdin.write(json.dumps(request) + "\n")
+        self.warm.stdin.write(json.dumps(requests) + "\n")
         self.warm.stdin.flush()
-        answer = json.loads(self.warm.stdout.readline() or _ended(self.warm))
-        return Done(answer["code"], output.read_text(), errors.read_text())
+        codes = json.loads(self.warm.stdout.readline() or _ended(self.warm))["codes"]
+        return [
+            Done(code, output.read_text(), errors.read_text())
+            for code, (output, errors) in zip(codes, printed, strict=True)
+        ]
 
     def script(self, folder: Path, *arguments: str, **environment: str) -> Done:
         """Run the installed console script, its start included."""
@@ -149,6 +162,15 @@ class Workspace:
         return sorted(
             (self.top / "var" / "dossiers" / "tiny").glob("*"), key=lambda path: path.stat().st_ctime
         )
+
+    @property
+    def settings(self) -> Settings:
+        """Its settings, for a process whose working directory is another."""
+        return Settings(var=self.top / "var", data=self.top / "data")
+
+    def is_signed(self, dossier: Path) -> bool:
+        """Whether a dossier is as it was signed, by the workspace's own key."""
+        return run_verify(str(dossier), [], None, self.settings, allow_unenrolled=True).exit_code == 0
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of MLflow's database."""

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,16 +93,12 @@ def test_retraining_of_one_model_never_overlaps_that_of_two_may(
         ignore=shutil.ignore_patterns("raw", "prepared", "manifest.json"),
     )
 
-    def retrain(workspace: Workspace, plan: str) -> tuple[int, int]:
-        done = assay.script(workspace.top, "retrain", plan, "--force", **{LOCAL_API: ""})
+    plans = [(one, "tiny"), (two, "tiny"), (other, "other")]
+    commands = [(workspace.top, ["retrain", plan, "--force"]) for workspace, plan in plans]
+    for done in assay.together(commands, **{LOCAL_API: ""}):
         assert done.code == 3, done
-        ((begun, ended),) = workspace.query(
-            "select start_time, end_time from runs order by start_time desc limit 1"
-        )
-        return begun, ended
-
-    with ThreadPoolExecutor(3) as threads:
-        runs = [threads.submit(retrain, *args) for args in ((one, "tiny"), (two, "tiny"), (other, "other"))]
-        (first, second), third = sorted(run.result() for run in runs[:2]), runs[2].result()
+    times = "select start_time, end_time from runs order by start_time desc limit 1"
+    runs = [workspace.query(times)[0] for workspace, _ in plans]
+    (first, second), third = sorted(runs[:2]), runs[2]
     assert first[1] <= second[0]
     assert any(third[0] < run[1] and run[0] < third[1] for run in (first, second))

@@ -1,9 +1,9 @@
 """`assay` without its start: a process that has imported it once, and forks for every command.
 
-``python tests/flows/warm.py FOLDER`` starts a Prefect server, then reads requests from standard input, one
-JSON object a line (``arguments``, ``folder``, ``environment``, ``output``, ``errors``), runs the console
-script's own ``main`` in a child, and answers with its exit code. Six seconds of imports are saved a command;
-what a test wants of the start itself, it gets from the real console script.
+``python tests/flows/warm.py FOLDER`` starts a Prefect server, then reads requests from standard input, a JSON
+list of objects a line (``arguments``, ``folder``, ``environment``, ``output``, ``errors``), runs the console
+script's own ``main`` in a child for each of them at once, and answers with their exit codes. Six seconds of
+imports are saved a command; what a test wants of the start itself, it gets from the real console script.
 """
 
 from __future__ import annotations
@@ -59,11 +59,15 @@ def serve(folder: Path) -> None:
         gc.freeze()  # a child searches nothing of this for cycles, and so copies none of it
         _say({"api": server.url})
         for line in sys.stdin:
-            request = json.loads(line)
-            child = os.fork()
-            if child == 0:
-                _run(request)
-            _say({"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
+            children = [_start(request) for request in json.loads(line)]
+            _say({"codes": [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]})
+
+
+def _start(request: dict[str, Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        _run(request)
+    return child
 
 
 def _run(request: dict[str, Any]) -> None:
