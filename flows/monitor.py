@@ -55,7 +55,7 @@ def monitor(plan: str = "adult") -> State[Outcome]:
             )
             if looks.labels is not None:
                 cubes = {TEST: count_rows(rows, made_by, judged, folder)}
-                judgement = made_by.judgement.model_copy(update={"audits": {}})
+                judgement = made_by.gate.model_copy(update={"audits": {}})
                 allowed = allowance_of(looks.labels, rows.labelled)
                 verdicts = look.add(
                     "verdicts", judge_cubes(cubes, judged / TRAINING_CUBE, judgement, allowed)
