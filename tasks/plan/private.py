@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tasks.plan.data import Data, Tabular
-from tasks.plan.features import Features, TextFeatures
+from tasks.plan.features import TextFeatures
 from tasks.plan.judgement import Judgement
 from tasks.plan.model import CNN, MLP, Model, Pretrained
 from tasks.plan.recipe import Recipe
@@ -26,7 +26,7 @@ def differential_problems(judgement: Judgement, recipe: Recipe, excluded: Sequen
     if recipe.privacy is None:
         return
     yield from (f"{AT}: {problem}" for problem in _row_problems(judgement, recipe))
-    yield from (f"{AT}: {problem}" for problem in _data_problems(judgement.data, recipe.features, excluded))
+    yield from (f"{AT}: {problem}" for problem in _data_problems(judgement.data, recipe, excluded))
     yield from (f"{AT}: {problem}" for problem in _model_problems(recipe.model))
     yield from (f"{AT}: {problem}" for problem in _training_problems(recipe.training))
 
@@ -47,7 +47,7 @@ def _row_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
         yield "recipe.tuning must be null: each of its trials would be another training on the same rows"
 
 
-def _data_problems(data: Data, features: Features, excluded: Sequence[str]) -> Iterator[str]:
+def _data_problems(data: Data, recipe: Recipe, excluded: Sequence[str]) -> Iterator[str]:
     """Features whose range, levels or tokens could only be learned from private rows."""
     if isinstance(data, Tabular):
         for name, column in data.columns.items():
@@ -56,10 +56,11 @@ def _data_problems(data: Data, features: Features, excluded: Sequence[str]) -> I
                     f"judgement.data.columns.{name} lacks {lacking}, which would be learned from private "
                     "rows: state it, or leave the column out by recipe.features.exclude"
                 )
-    if isinstance(features, TextFeatures) and features.tokenizer != "byte":
+    features, brings = recipe.features, isinstance(recipe.model, Pretrained)
+    if isinstance(features, TextFeatures) and features.tokenizer != "byte" and not brings:
         yield (
-            f"recipe.features.tokenizer: byte is expected, found {features.tokenizer}, whose tokens would be "
-            "learned from private texts"
+            "recipe.features.tokenizer: byte is expected, or a pretrained model, which brings its own; "
+            f"found {features.tokenizer}, whose tokens would be learned from private texts"
         )
 
 
@@ -71,10 +72,11 @@ def _not_public(column: Column) -> str:
 
 
 def _model_problems(model: Model) -> Iterator[str]:
-    if isinstance(model, Pretrained):
+    if isinstance(model, Pretrained) and model.frozen_layers != model.layers:
         yield (
-            "recipe.model.kind: mlp, cnn, rnn or transformer is expected; the blocks of a pretrained encoder "
-            "are computed on the tokens of all rows together, which gives no gradient of a single row"
+            f"recipe.model.frozen_layers: {model.layers}, which is all, is expected, found "
+            f"{model.frozen_layers}: the head alone can learn, since the blocks are computed on the tokens "
+            "of all rows together, which gives no gradient of a single row"
         )
     if isinstance(model, CNN) and model.norm == "batch":
         yield "recipe.model.norm: group or none is expected; batch normalisation mixes the rows of a batch"

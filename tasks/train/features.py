@@ -102,10 +102,12 @@ def _public_image(plan: Plan) -> Features:
 
 
 def _public_text(plan: Plan) -> Features:
-    """Bytes for tokens, whatever the texts are."""
+    """Bytes for tokens, whatever the texts are, or the tokens of a pretrained model."""
     data, wanted = plan.judgement.data, plan.recipe.features
     assert isinstance(data, Text)  # noqa: S101 - PUBLIC's key says so
     assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
+    if isinstance(plan.recipe.model, Pretrained):
+        return _brought(data, wanted, plan.recipe.model)
     kind = wanted.tokenizer
     assert kind == "byte"  # noqa: S101 - another plan is refused
     return text.TextFeatures.fit(data.text, [], kind, wanted.vocabulary, wanted.length, wanted.embedding)
@@ -174,12 +176,19 @@ def _text(frame: pl.DataFrame, kept: pl.Series, plan: Plan) -> Features:
     assert isinstance(wanted, TextFeatures)  # noqa: S101 - the plan's kinds fit each other
     masked = masked_terms(plan.recipe.mitigation, data)
     if isinstance(plan.recipe.model, Pretrained):
-        start = read_pretrained(plan.recipe.model)
-        return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer, masked)
+        return _brought(data, wanted, plan.recipe.model, masked)
     texts = frame[data.text].filter(kept).to_list()
     return text.TextFeatures.fit(
         data.text, texts, wanted.tokenizer, wanted.vocabulary, wanted.length, wanted.embedding, masked
     )
+
+
+def _brought(
+    data: Text, wanted: TextFeatures, model: Pretrained, masked: tuple[str, ...] = ()
+) -> text.TextFeatures:
+    """Texts by the tokenizer that a pretrained model brings."""
+    start = read_pretrained(model)
+    return text.TextFeatures(data.text, wanted.length, start.width, start.tokenizer, masked)
 
 
 FITTED: Mapping[str, Callable[[pl.DataFrame, pl.Series, Plan], Features]] = MappingProxyType(

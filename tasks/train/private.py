@@ -11,14 +11,11 @@ from typing import Any
 
 import polars as pl
 import torch
-from torch import nn
 
 from tasks.errors import Refusal
 from tasks.evidence.digest import digest_of, write_atomically
 from tasks.model.inputs import Inputs
-from tasks.model.network import Network
 from tasks.model.rule import NumberRule, Rule
-from tasks.plan.differential import DpSgd
 from tasks.plan.plan import Plan
 from tasks.plan.training import Training
 from tasks.privacy.accountant import planned, spent, steps_of
@@ -32,6 +29,7 @@ from tasks.train.optimizers import rate_factor
 from tasks.train.prepare import held_out
 from tasks.train.records import Epoch
 from tasks.train.rows import Rows
+from tasks.train.single import Head, Whole, single_rows
 from tasks.train.streaming import placed
 
 COUNT = "private.json"
@@ -74,20 +72,6 @@ class Begun:
     def clear(self) -> None:
         """The training has its result: the next one begins anew, and pays anew."""
         self.path.unlink(missing_ok=True)
-
-
-class Whole(nn.Module):
-    """A network as single rows pass through it: none is left shorter, which would look at their values."""
-
-    def __init__(self, network: Network) -> None:
-        """Share the parts of ``network``, by the same names."""
-        super().__init__()
-        self.front, self.body = network.front, network.body
-
-    def forward(self, inputs: Inputs) -> torch.Tensor:
-        """Outputs (members, n, outputs)."""
-        outputs: torch.Tensor = self.body(self.front.whole(inputs))
-        return outputs
 
 
 def fit_rows(frame: pl.DataFrame, plan: Plan) -> list[str]:
@@ -151,13 +135,14 @@ def fit_privately(
     told: list[loop.Callback] = [*callbacks, saved]
     with memory_named(plan, device):
         fit, validation = (placed(side, device) for side in rows)
+        learning, learned = single_rows(state, plan.recipe.model, fit)
         steps = PrivateSteps(
-            Whole(state.network), state.optimizer, mechanism, len(fit.labels), member.clip, member.at_once
+            learning, state.optimizer, mechanism, len(fit.labels), member.clip, member.at_once
         )
         while begun.epochs < training.epochs:
             torch.manual_seed(plan.recipe.seed * 100_003 + begun.epochs + 1)  # of dropout; no secret
             begun.one_more()
-            rate = _train_epoch(state, fit, objective, training, steps, member)
+            rate = _train_epoch(state, learning, learned, objective, training, steps)
             _close_epoch(state, validation, objective, rate)
             for callback in told:
                 callback(state)
@@ -181,16 +166,22 @@ def public_rule(rule: Rule) -> Rule:
 
 
 def _train_epoch(
-    state: loop.State, fit: Rows, objective: Objective, training: Training, steps: PrivateSteps, member: DpSgd
+    state: loop.State,
+    learning: Whole | Head,
+    fit: Rows,
+    objective: Objective,
+    training: Training,
+    steps: PrivateSteps,
 ) -> float:
     """Take an epoch's steps; gives the last learning rate."""
-    network, count, rate = state.network.train(), steps_of(len(fit.labels), training.batch), 0.0
+    state.network.train()
+    count, rate = steps_of(len(fit.labels), training.batch), 0.0
     steps.begin_epoch()
     for i in range(count):
         step = len(state.history) * count + i
         rate = training.optimizer.rate * rate_factor(training.schedule, step, count, training.epochs, ())
         steps.optimizer.param_groups[0]["lr"] = rate
-        pieces = [_sample(network, fit, some) for some in torch.split(steps.draw(), member.at_once)]
+        pieces = [_sample(learning, fit, some) for some in torch.split(steps.draw(), steps.at_once)]
         steps.step(pieces, lambda call, row: _loss(call, row, objective))
     return rate
 
@@ -215,12 +206,12 @@ def _close_epoch(state: loop.State, validation: Rows, objective: Objective, rate
     )
 
 
-def _sample(network: Network, fit: Rows, which: torch.Tensor) -> Sample:
+def _sample(learning: Whole | Head, fit: Rows, which: torch.Tensor) -> Sample:
     """Some rows' tensors under one name each, on the network's device, no longer than the longest needs."""
-    rows = fit.at(which.to(fit.labels.device)).to(next(network.parameters()).device)
+    rows = fit.at(which.to(fit.labels.device)).to(next(learning.parameters()).device)
     inputs = Inputs(rows.tensors())
     if len(rows.labels):
-        inputs = network.front.shortened(inputs)
+        inputs = learning.shortened(inputs)
     return {**inputs.tensors, LABELS: rows.labels, WEIGHTS: rows.weights}
 
 

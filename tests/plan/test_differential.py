@@ -99,14 +99,15 @@ def test_raking_is_refused() -> None:
 
 
 def test_tokens_that_texts_decide_are_refused() -> None:
-    assert "tokenizer: byte is expected, found bpe" in problems(
+    assert "tokenizer: byte is expected, or a pretrained model" in problems(
         document("hate-speech", model={"kind": "rnn"})
     )
 
 
-def test_a_pretrained_encoder_is_refused() -> None:
-    found = document("hate-speech-minilm", features={"tokenizer": "byte"})
-    found["recipe"]["model"] = load_plan("hate-speech-minilm", Path("data")).recipe.model.model_dump(
-        mode="json"
-    )
-    assert "mlp, cnn, rnn or transformer is expected; the blocks of a pretrained encoder" in problems(found)
+def test_of_a_pretrained_encoder_the_head_alone_may_learn() -> None:
+    found = document("hate-speech-minilm")
+    model = load_plan("hate-speech-minilm", Path("data")).recipe.model.model_dump(mode="json")
+    found["recipe"]["model"] = {**model, "frozen_layers": 6}
+    assert isinstance(parse_plan("test", found, "test"), Plan)
+    found["recipe"]["model"] = model
+    assert "frozen_layers: 6, which is all, is expected, found 3: the head alone" in problems(found)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import safetensors.torch
 import torch
 
+from tasks.evidence.digest import digest_file
 from tasks.ingest.described import describe, looked_up, row_digests, type_frame
 from tasks.ingest.kinds import kind_of
 from tasks.model.mel import FLOOR, log_mels, loudest
@@ -22,8 +24,9 @@ from tasks.model.predictor import Predictor
 from tasks.plan.load import load_plan, parse_plan
 from tasks.privacy.dpsgd import row_gradients
 from tasks.train.features import fit_features
-from tasks.train.private import Whole
+from tasks.train.single import Whole
 from tasks.train.train import train
+from tests.pretrained import STRUCTURE, write_pretrained
 
 from .conftest import Sample
 
@@ -120,6 +123,30 @@ def test_gradients_of_rows_are_those_of_each_row_alone(
         network(rows.rows(slice(i, i + 1))).square().sum().backward()
         for name, parameter in network.named_parameters():
             torch.testing.assert_close(found[name][i], parameter.grad, rtol=1e-3, atol=1e-5)
+
+
+def test_a_pretrained_encoder_stays_as_it_was_and_its_head_learns(
+    tweets: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_VAR", str(tmp_path / "var"))
+    write_pretrained(tmp_path, ["the quick brown fox", "jumps over the lazy dog"] * 9)
+    files = [
+        {"name": name, "sha256": digest_file(tmp_path / name), "origins": [(tmp_path / name).as_uri()]}
+        for name in ("model.safetensors", "tokenizer.json")
+    ]
+    model = {"kind": "pretrained", "files": files, **STRUCTURE, "frozen_layers": STRUCTURE["layers"]}
+    plan = tweets.plan.changed({"model": model, "features": {"kind": "text", "length": 12}})
+    weights = []
+    for again in ("first", "second"):
+        folder = tmp_path / again
+        train(tweets.frame, tweets.described, None, plan, folder / "model", folder / "saved")
+        weights.append(safetensors.torch.load_file(folder / "model" / "weights.safetensors"))
+    first, second = weights
+    # The noise is another each time, so whatever learned differs.
+    differing = {name for name in first if not torch.equal(first[name], second[name])}
+    assert differing == {"body.output.weight", "body.output.bias"}
+    given = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    assert torch.equal(first["front.vectors.weight"], given["embeddings.word_embeddings.weight"])
 
 
 def load_settings(sample: Sample, body: str) -> dict[str, Any]:
