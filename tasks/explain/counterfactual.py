@@ -18,7 +18,8 @@ from tasks.explain.checks import Check
 from tasks.explain.context import Context, Made
 from tasks.explain.parts import Part, Unexplained
 from tasks.explain.records import Change, Counterfactual, Counterfactuals, Recourse
-from tasks.explain.table import Codes, Floats, TableModel
+from tasks.explain.shapley import FEWEST, chosen
+from tasks.explain.table import Codes, Floats, TableModel, one_of
 from tasks.model.columns import Category, Number
 from tasks.plan.judgement import Judgement
 
@@ -187,24 +188,27 @@ def explain_by_counterfactuals(context: Context) -> Sequence[Made]:
     immutable = immutable_columns(context.plan.judgement, settings.immutable)
     tried = options(model, context.background, immutable)
     each = _each(len(tried))
-    count = context.budget.affordable(max(ASKED, settings.decisions), each, settings.decisions, of_left=0.5)
-    frame = context.frame.head(count)
+    least = max(FEWEST, settings.decisions)
+    count = context.budget.affordable(max(ASKED, least), each, least, of_left=0.5)
+    frame = context.frame.head(max(least, count))
     rows = model.matrix(frame)
     decided = model.decided(rows)
     turns = [turned(model, row, tried) for row in rows]
     ids, classes = frame["row_id"].to_list(), model.classes
     found = [_one(model, int(ids[i]), row, classes[decided[i]], turns[i]) for i, row in enumerate(rows)]
+    outputs = model.outputs(rows)
+    shown = chosen(model, one_of(outputs, outputs.argmax(axis=1)), settings.decisions)
     check = confirmed(context, frame, found)
     context.budget.spend(len(found))
     return [
         Counterfactuals(
-            found=tuple(found[: settings.decisions]),
+            found=tuple(found[at] for at in shown),
             asked=len(found),
             immutable=immutable,
             evaluations=context.budget.spent - before,
             checks=(check,),
             reliable=check.holds,
-            by_group=_by_group(model, context.described.head(count), decided, turns),
+            by_group=_by_group(model, context.described.head(len(rows)), decided, turns),
         )
     ]
 
@@ -243,7 +247,7 @@ def _each(tried: int) -> int:
 
 def _least(context: Context) -> int:
     features = len(context.plan.judgement.data.described())
-    return context.settings.decisions * _each(features * LEVELS)
+    return max(FEWEST, context.settings.decisions) * _each(features * LEVELS)
 
 
 COUNTERFACTUALS = Part("counterfactuals", frozenset({"tabular"}), _least, explain_by_counterfactuals)

@@ -106,16 +106,17 @@ def explain_by_shap(context: Context) -> Sequence[Made]:
 
 
 def chosen(model: TableModel, outputs: Floats, decisions: int) -> list[int]:
-    """Positions of the decisions shown: half of them nearest to being decided otherwise, the rest drawn.
+    """Positions of the decisions shown, the same of every method: half are nearly another, the rest drawn.
 
     Args:
         model: that gave the outputs.
-        outputs: (n,) of rows in a random order.
+        outputs: (n,) of rows in a random order; the first `FEWEST`, or as many as are shown, are looked at.
         decisions: how many.
     """
+    looked_at = np.abs(outputs[: max(FEWEST, decisions)])
     nearest = (decisions + 1) // 2 if model.decides else 0
-    close = np.argsort(np.abs(outputs), kind="stable")[:nearest].tolist()
-    drawn = [position for position in range(len(outputs)) if position not in close]
+    close = np.argsort(looked_at, kind="stable")[:nearest].tolist()
+    drawn = [position for position in range(len(looked_at)) if position not in close]
     return [*close, *drawn[: decisions - len(close)]]
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tasks.evaluate.records import Opened
+from tasks.explain.records import Explained
 from tasks.fairness.counts import Counts, read_counts
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdicts
@@ -20,6 +21,7 @@ from tasks.plan.judgement import TEST
 from tasks.plan.metrics import NUMBERS
 from tasks.report.by_group_figures import by_group_figures
 from tasks.report.curves import scores_by_group
+from tasks.report.explained import explained_figures
 from tasks.report.style import BAND, BREACH, COLOURS, GREY, STYLE, canvas, save
 from tasks.represent.records import Ratio, Represented
 from tasks.train.records import Epoch, Trained
@@ -60,6 +62,8 @@ def draw_figures(records: Mapping[str, Any], folder: Path) -> list[Path]:
     if isinstance(opened := records.get("opening"), Opened):
         for on, path in opened.cubes(folder).items():
             figures |= _of_counts(read_counts(path.read_bytes()), on)
+    if isinstance(explained := records.get("explanations"), Explained):
+        figures |= explained_figures(explained)
     return [save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()]
 
 

@@ -15,6 +15,7 @@ from tasks.fairness.verdict import Judged, Verdict
 from tasks.fairness.words import both_pairs, by, decided_by, limit_of, measured, number, words
 from tasks.plan import Plan
 from tasks.report.by_group import Tables
+from tasks.report.explained_page import explained_lines
 from tasks.report.made import made
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
@@ -102,6 +103,14 @@ Against version {{ registration.champion_before }} on the same {{ paired.n | cou
 ## How it was made
 
 {% for line in made %}
+- {{ line | cell }}
+{% endfor %}
+
+{% endif %}
+{% if explained %}
+## What the model looks at
+
+{% for line in explained %}
 - {{ line | cell }}
 {% endfor %}
 
@@ -194,6 +203,7 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path, tables: Tab
         data=records.get("data"),
         trained=records.get("freeze"),
         made=made(plan, records),
+        explained=explained_lines(records.get("explanations")),
         digests=plan.digests,
         shown=SHOWN,
     )
