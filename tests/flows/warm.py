@@ -11,9 +11,12 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import sys
 import threading
 import traceback
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,9 @@ IMPORTED = (
     "flows.replay",
     "flows.retrain",
     "flows.rollback",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "networkx",  # of DVC's graph
     "tasks.evaluate.predict",
     "tasks.explain.explain",
     "tasks.fairness.spending",
@@ -56,27 +62,48 @@ def serve(folder: Path) -> None:
         shap()
         assert threading.active_count() == 1, threading.enumerate()  # a fork keeps no other thread
         server.ready()
+        database = folder / "empty.db"
+        assert _ended(_fork(lambda: _migrate(database))) == 0
         gc.freeze()  # a child searches nothing of this for cycles, and so copies none of it
         _say({"api": server.url})
         for line in sys.stdin:
-            children = [_start(request) for request in json.loads(line)]
-            _say({"codes": [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]})
+            children = [_fork(partial(_run, request, database)) for request in json.loads(line)]
+            _say({"codes": [_ended(child) for child in children]})
 
 
-def _start(request: dict[str, Any]) -> int:
+def _fork(what: Callable[[], None]) -> int:
+    """Do something in a child, which ends with it."""
     child = os.fork()
     if child == 0:
-        _run(request)
+        try:
+            what()
+        finally:
+            os._exit(1)
     return child
 
 
-def _run(request: dict[str, Any]) -> None:
+def _ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _migrate(database: Path) -> None:
+    """Let MLflow make its tables once: it takes two seconds."""
+    from tasks.register.client import connect
+
+    connect(f"sqlite:///{database}", None)
+    os._exit(0)
+
+
+def _run(request: dict[str, Any], database: Path) -> None:
     """Be the command; never returns, so that the server of the parent is not stopped."""
     from flows.cli import main
 
     for number, name in ((1, "output"), (2, "errors")):
         os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     os.chdir(request["folder"])
+    if not Path("var/mlflow.db").exists():
+        Path("var").mkdir(exist_ok=True)
+        shutil.copy(database, "var/mlflow.db")
     os.environ |= request["environment"]
     settings.cache_clear()
     sys.argv = ["assay", *request["arguments"]]
@@ -99,3 +126,4 @@ def _say(answer: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     serve(Path(sys.argv[1]))
+    os._exit(0)  # taking apart what was imported takes seconds
