@@ -12,4 +12,4 @@ $as_root mkdir -p /etc/postgresql-common
     echo "create_main_cluster = false" | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
 
 $as_root apt-get update
-$as_root apt-get install --yes --no-install-recommends postgresql chromium git make
+$as_root apt-get install --yes --no-install-recommends postgresql chromium git make openssl
