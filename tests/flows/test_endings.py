@@ -36,6 +36,10 @@ def test_registered_by_the_console_script(first_run: tuple[Workspace, Done]) -> 
     assert workspace.aliases() == {"champion": 1}
     assert workspace.runs() == [("FINISHED", "Registered")]
     assert steps(dossier) == REGISTERED_STEPS
+    explained = body(dossier, "explanations")
+    assert {"SHAP", "LIME"} <= {each["method"] for each in explained["explanations"]}
+    assert 0 < explained["spent"] <= explained["allowed"]
+    assert (dossier / "figures" / "explained-shap.png").stat().st_size > 10_000
     tags = dict(workspace.query("select key, value from model_version_tags"))
     assert tags["assay.dossier_head"] == digest_file(dossier / "records" / "13-ending.json")
     assert {"assay.judgement", "assay.recipe", "assay.operations", "assay.code", "assay.data"} < set(tags)
@@ -62,6 +66,7 @@ def test_run_in_mlflow_holds_what_a_reviewer_reads(first_run: tuple[Workspace, D
     assert {"cost/parameters", "cost/flops", "train/loss", "seconds/freeze"} < set(metrics)
     tags = dict(workspace.query("select key, value from tags"))
     assert "PASS" in tags["mlflow.note.content"]
+    assert "## What the model looks at" in tags["mlflow.note.content"]
     assert tags["assay.prefect_run"]
     assert len(workspace.query("select * from inputs")) >= 2
     (artifacts,) = (workspace.top / "var" / "mlartifacts").rglob("dossier")
