@@ -10,8 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 gc.set_threshold(50_000, 20, 20)  # as flows.cli does: tests import what it does
 
-ALONE = ("test_adult.py", "test_plans.py", "test_turns.py")
-"""Files of tests/flows that take minutes and share nothing with the others but a Prefect server."""
+ALONE = ("adult", "cli", "compare", "mitigated", "plans", "privacy", "private", "tuning", "turns")
+"""Files of tests/flows that share nothing with the others but a Prefect server."""
 
 
 class ByRoom(LoadScopeScheduling):
@@ -22,7 +22,7 @@ class ByRoom(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "flows" if "/flows/" in path and not path.endswith(ALONE) else path
+        return "flows" if "/flows/" in path and Path(path).stem.removeprefix("test_") not in ALONE else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByRoom:
