@@ -88,7 +88,8 @@ def dirty_patch() -> bytes:
 
 
 def _packages() -> list[tuple[str, str]]:
-    return [(dist.metadata["Name"].lower().replace("_", "-"), dist.version) for dist in distributions()]
+    described = (found.metadata for found in distributions())  # each access reads and parses the file anew
+    return [(one["Name"].lower().replace("_", "-"), one["Version"]) for one in described]
 
 
 def _cpu_model() -> str:
