@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
@@ -60,4 +61,5 @@ def announce(plan: Plan, version: str, found: Found) -> Announced:
     except ObjectNotFound:
         told = f"no deployment retrain/{plan.name} is there to start: assay retrain {plan.name}"
         return Announced(event=event, retrain="", told=told)
+    assert isinstance(run, FlowRun)  # noqa: S101 - a coroutine is what an async caller gets
     return Announced(event=event, retrain=str(run.id), told=f"started as flow run {run.name}")

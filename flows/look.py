@@ -15,12 +15,15 @@ from filelock import FileLock
 from prefect.runtime import flow_run
 from rich.console import Console
 
+from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
 from flows.turns import turn
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal, RegistryError, SourceAltered
 from tasks.evidence.dossier import Dossier, R
+from tasks.evidence.keys import SigningKey, signing_key
 from tasks.evidence.records import Dataset, Record
+from tasks.evidence.signature import sign_dossier
 from tasks.monitor.records import Watched
 from tasks.plan import Plan
 from tasks.register import runs
@@ -67,6 +70,7 @@ class Look:
         run_id: of its MLflow run; the name of its folder too.
         scratch: for the champion's dossier and the rows; deleted when the look ends.
         dossier: the records so far.
+        key: signs them at the end.
         records: step -> what it found.
         outcome: set by the ending.
     """
@@ -77,6 +81,7 @@ class Look:
     run_id: str
     scratch: Path
     dossier: Dossier
+    key: SigningKey
     records: dict[str, Any] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=lambda: Outcome(title="Running", exit_code=1))
     _champion: Champion | None = None
@@ -155,7 +160,7 @@ class Look:
         if self._champion is not None and compared is not None:
             now = look_metrics(compared, verdicts)
             write_trend(trends(self.connection, self._champion.plan, now), self.folder / TREND)
-        tags = {"assay.monitoring_head": self.dossier.head}
+        tags = {"assay.monitoring_head": self.dossier.head, **sign_dossier(self.folder, self.key).tags}
         page = look_page(ending, because, *known.values())
         file_look(self.connection, self.run_id, (compared, verdicts), self.folder, tags, page)
         runs.end(self.connection, self.run_id, ending, finished=ending != Ending.CRASHED)
@@ -186,15 +191,17 @@ def open_look(plan: Plan, settings: Settings, connection: Connection) -> Iterato
 
     A `Refusal` inside ends it as Refused; any other error as Crashed, and is raised again.
     """
+    key = signing_key(settings.signing_key, settings.var, plan.operations.signing.trusted_keys)
     locks, top = settings.var / "locks", settings.var / "monitoring" / plan.name
     for folder in (locks, top):
         folder.mkdir(parents=True, exist_ok=True)
     with turn(f"monitor {plan.name}"), FileLock(locks / f"{plan.name}.monitor.lock"):
         for left in top.glob(f"{SCRATCH}*"):  # of a look that was killed: it holds rows
             shutil.rmtree(left)
+        file_crashed_runs(connection, key)
         run_id = open_look_run(connection, plan, top, {"assay.prefect_run": str(flow_run.id or "")})
         with tempfile.TemporaryDirectory(dir=top, prefix=SCRATCH) as scratch:
-            look = Look(plan, settings, connection, run_id, Path(scratch), Dossier(top / run_id))
+            look = Look(plan, settings, connection, run_id, Path(scratch), Dossier(top / run_id), key)
             try:
                 yield look
             except Refusal as refusal:

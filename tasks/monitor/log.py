@@ -83,7 +83,12 @@ def write_log(
         *(answers[name] for name in told),
     )
     content = io.BytesIO()
-    {".parquet": log.write_parquet, ".csv": log.write_csv, ".jsonl": log.write_ndjson}[path.suffix](content)
+    if path.suffix == ".parquet":
+        log.write_parquet(content)
+    elif path.suffix == ".csv":
+        log.write_csv(content)
+    else:
+        log.write_ndjson(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content.getvalue())
     return keys

@@ -155,7 +155,7 @@ def _checked(frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
     label = judgement.data.label
     if frame.is_empty():
         raise Refusal("operations.monitoring: the files hold no row")
-    came = frame[label.column].is_not_null().sum()
+    came = len(frame[label.column].drop_nulls())
     typed = type_frame(frame.with_columns(pl.col(label.column).cast(pl.String)), judgement).with_columns(
         pl.int_range(len(frame), dtype=pl.UInt32).alias("row_id"),
         pl.col("row_digest" if "row_digest" in frame.columns else KEY).cast(pl.String).alias("row_digest"),
@@ -163,9 +163,8 @@ def _checked(frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
     told = check_predictions(_castable(typed, judgement), judgement, "new rows")
     typed = typed.with_columns(told.get_columns())
     values = [typed[label.column], *([] if isinstance(label, Number) else [typed["prediction"]])]
-    strange = (
-        sum(_outside(series, judgement) for series in values) + came - typed[label.column].is_not_null().sum()
-    )
+    unread = came - len(typed[label.column].drop_nulls())
+    strange = unread + sum(_outside(series, judgement) for series in values)
     if strange:
         expected = f"{label.minimum:g} to {label.maximum:g}" if isinstance(label, Number) else label.values
         raise Refusal(f"new rows: {strange} labels or predictions are none that the plan has: {expected}")
