@@ -47,6 +47,12 @@ print("over", flush=True)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two commands run, one after the other: the second finds Prefect's tables made."""
+    return tmp_path_factory.mktemp("embedded")
+
+
 def _command(folder: Path, *more: str) -> subprocess.Popen[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT")}
     return subprocess.Popen(
@@ -70,21 +76,21 @@ def _ended_within(pid: int, seconds: float) -> bool:
     return False
 
 
-def test_rows_of_the_run_are_written_before_the_server_ends(tmp_path: Path) -> None:
-    with _command(tmp_path) as command:
+def test_rows_of_the_run_are_written_before_the_server_ends(folder: Path) -> None:
+    with _command(folder) as command:
         output, errors = command.communicate(timeout=100)
     assert command.returncode == 0, errors
     assert errors == ""
     assert output.endswith("over\n")
     assert _ended_within(int(output.split()[1]), 0.2)
-    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as database:
+    with sqlite3.connect(folder / "prefect" / "prefect.db") as database:
         assert database.execute("select state_type from flow_run").fetchall() == [("COMPLETED",)]
         assert database.execute("select state_type from task_run").fetchall() == [("COMPLETED",)] * 2
     database.close()
 
 
-def test_server_ends_when_the_command_is_killed(tmp_path: Path) -> None:
-    with _command(tmp_path, "sleep") as command:
+def test_server_ends_when_the_command_is_killed(folder: Path) -> None:
+    with _command(folder, "sleep") as command:
         assert command.stdout is not None
         pid = int(command.stdout.readline().split()[1])
         command.send_signal(signal.SIGKILL)
