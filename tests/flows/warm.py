@@ -43,9 +43,12 @@ IMPORTED = (
     "tasks.explain.explain",
     "tasks.fairness.spending",
     "tasks.ingest.pin",
+    "tasks.monitor.looking",
+    "tasks.monitor.rows",
     "tasks.register.ledger",
     "tasks.report.compare",
     "tasks.report.figures",
+    "tasks.report.monitoring",
     "tasks.represent.drift",
     "tasks.train.part",
     "torch._dynamo",  # which the first optimiser imports
