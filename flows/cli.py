@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -205,6 +205,38 @@ def sweep(
     from flows.sweep import run_sweep
 
     _leave(run_sweep(values, places))
+
+
+@app.command()
+def review(
+    target: Annotated[
+        str | None, typer.Argument(metavar="MODEL@REF", help="a version that awaits its review: adult@3")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="your key: sign and send answers")] = None,
+    answers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="packet.csv with the column `decision` filled in")
+    ] = None,
+    verdict: Annotated[
+        Literal["approve", "reject", "send-back"] | None, typer.Option(help="on the version")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="why; needed unless you approve")] = "",
+    new_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="make a key of your own, and nothing else")
+    ] = None,
+) -> None:
+    """Make a packet and wait for two reviewers; with --key, answer. Exit 0 approved, 3 not, 4 timed out."""
+    from flows.answer import answer, make_key
+    from tasks.errors import PlanError
+
+    if new_key is not None:
+        _leave(make_key(new_key))
+    if target is None:
+        raise PlanError("review", ["MODEL@REF is expected (adult@3), or --new-key FILE"])
+    if key is None and answers is None and verdict is None:
+        _run("review", target=target)
+    if key is None or answers is None or verdict is None:
+        raise PlanError("review", ["to answer give --key, --answers and --verdict; to open a review, none"])
+    _leave(answer(target, key, answers, verdict, reason))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from tasks.plan import load_plan, lock
 from tasks.register.client import connect
 from tasks.register.task import draw_private, register, spend
 from tasks.represent.task import represent
+from tasks.review.standing import require_reviewers
 from tasks.train.task import train, tune
 from tasks.validate.task import validate
 
@@ -38,6 +39,7 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
     """
     environment = settings()
     wanted = load_plan(plan, environment.data, changes or [])
+    require_reviewers(wanted, environment.starter)
     with crashed_without_mlflow(wanted, environment):
         connection = connect(environment.mlflow_uri, environment.artifact_root)
     if not force and (same := unchanged(wanted, connection)):

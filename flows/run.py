@@ -101,7 +101,14 @@ class Run:
     @property
     def filing(self) -> Filing:
         """Where the model is registered."""
-        return Filing(self.connection, self.run_id, self.settings.var / "locks", self.tags, self.key)
+        return Filing(
+            self.connection,
+            self.run_id,
+            self.settings.var / "locks",
+            self.tags,
+            self.key,
+            self.settings.starter,
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -187,6 +194,7 @@ class Run:
             f"Replay      assay replay {target}",
             f"Signed      by {signed.by}: assay verify {target}{signed.allowance}",
             f"Review      assay ui, then run {self.run_id} in MLflow",
+            *([f"Approval    assay review {target}"] if registration and registration.awaits else []),
         ]
 
 

@@ -71,6 +71,7 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
     from flows.monitor import monitor  # noqa: PLC0415
     from flows.replay import replay  # noqa: PLC0415
     from flows.retrain import retrain  # noqa: PLC0415
+    from flows.review import review  # noqa: PLC0415
     from flows.rollback import rollback  # noqa: PLC0415
 
     served: list[RunnerDeployment] = []
@@ -95,7 +96,7 @@ def deployments(plans: Sequence[Plan]) -> list[RunnerDeployment]:
                 concurrency_limit=ConcurrencyLimitConfig(limit=1),
             )
             served.append(watching)
-    others = (replay, check, compare, monitor, rollback)
+    others = (replay, check, compare, monitor, review, rollback)
     return [*served, *(RunnerDeployment.from_flow(flow, "manual") for flow in others)]
 
 

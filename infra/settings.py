@@ -1,5 +1,6 @@
 """Every setting that comes from the environment, typed, in one place."""
 
+import getpass
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -38,7 +39,15 @@ class Settings(BaseSettings):
     verify: Literal["required"] | None = Field(
         None, description="`required`: registered models load only when signed by a key of ASSAY_TRUST"
     )
+    author: str | None = Field(
+        None, description="who starts runs, as plans name their reviewers; the login name when absent"
+    )
     start_seconds: float = Field(120.0, gt=0, description="how long a server may take to start")
+
+    @property
+    def starter(self) -> str:
+        """Who starts runs here, and so may not review them."""
+        return self.author or getpass.getuser()
 
     @property
     def mlflow_uri(self) -> str:

@@ -22,7 +22,7 @@ from tasks.privacy.sweep import sweep
 from tasks.privacy.tokens import token
 from tasks.privacy.tombstones import By, Tombstones, read_tombstones, write_tombstones
 
-SCRATCH = ("champions", "checks", "checkpoints", "trials")
+SCRATCH = ("champions", "checks", "checkpoints", "reviews", "trials")
 """Folders of ``var/`` that hold copies of rows and can be made again."""
 
 

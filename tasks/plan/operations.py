@@ -10,6 +10,7 @@ from tasks.plan.base import Member
 from tasks.plan.explanations import Explanations
 from tasks.plan.monitoring import Monitoring
 from tasks.plan.review import Review
+from tasks.plan.signing import Signing
 
 
 class Schedule(Member):
@@ -52,4 +53,9 @@ class Operations(Member):
         None,
         description="what is watched of the champion in service",
         exclude_if=lambda monitoring: monitoring is None,
+    )
+    signing: Signing = Field(
+        Signing(),
+        # A plan that lists none keeps the digest that it had before there was such a block.
+        exclude_if=lambda signing: not signing.trusted,
     )

@@ -18,7 +18,7 @@ from tasks.model.predictor import noise_in, rule_in
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.model import Logged, log_model
-from tasks.register.records import Registration
+from tasks.register.records import Awaited, Registration
 from tasks.register.registry import (
     CHALLENGER,
     CHAMPION,
@@ -43,6 +43,7 @@ class Filing:
         locks: folder of lock files.
         tags: digests that the version carries.
         key: signs the registered files; None leaves them unsigned.
+        author: who started the run; on record where a review awaits.
     """
 
     connection: Connection
@@ -50,6 +51,7 @@ class Filing:
     locks: Path
     tags: Mapping[str, str]
     key: SigningKey | None = None
+    author: str = ""
 
 
 def register(
@@ -97,7 +99,8 @@ def register(
     )
     version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)
     check_served(connection, uri, rows, predictions, kind_of(plan.judgement))
-    if verdicts.verdict is not Verdict.PASS:
+    reviewed = _asks_for_review(plan, verdicts)
+    if verdicts.verdict is not Verdict.PASS and not reviewed:
         undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
         because = "\n".join([verdicts.summary, *undecided])
         return _registration(version, "Undecided", None, because, None, None, evaluated.rows, logged)
@@ -114,7 +117,33 @@ def register(
     alias = CHAMPION if decision.takes_over else CHALLENGER
     because = f"{verdicts.summary}; version {version.version} is {alias}: {decision.because}"
     number = before.version if before else None
-    return _registration(version, "Registered", alias, because, number, succession, evaluated.rows, logged)
+    made = _registration(version, "Registered", alias, because, number, succession, evaluated.rows, logged)
+    return _awaiting(made, filing.author, verdicts, decision) if reviewed else made
+
+
+def _asks_for_review(plan: Plan, verdicts: Verdicts) -> bool:
+    """Whether reviewers stand between the version and its alias."""
+    if verdicts.verdict is Verdict.PASS:
+        return plan.operations.review is not None
+    return plan.judgement.on_inconclusive == "review"
+
+
+def _awaiting(made: Registration, author: str, verdicts: Verdicts, decision: Decision) -> Registration:
+    """The same registration without its alias, which reviewers may give."""
+    assert made.alias is not None  # noqa: S101 - decided just before
+    undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
+    awaits = (
+        f"version {made.version} awaits its review: approved by two reviewers it is {made.alias}; "
+        f"{decision.because}"
+    )
+    return made.model_copy(
+        update={
+            "ending": "Registered" if verdicts.verdict is Verdict.PASS else "Undecided",
+            "alias": None,
+            "because": "\n".join([f"{verdicts.summary}; {awaits}", *undecided]),
+            "awaits": Awaited(alias=made.alias, author=author),
+        }
+    )
 
 
 def give_alias(filing: Filing, registration: Registration) -> None:

@@ -30,6 +30,9 @@ from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
 from tasks.plan.judgement import TEST
 from tasks.replay.records import Replayed
+from tasks.review.again import review_problems
+from tasks.review.records import PACKET
+from tasks.review.records import STEPS as REVIEW_STEPS
 
 FOLLOWS = {Verdict.PASS: "Registered", Verdict.FAIL: "Refused", Verdict.INCONCLUSIVE: "Undecided"}
 SCORE_TOLERANCE = 1e-6  # another processor may round the last bits of a score; the class must be equal
@@ -70,7 +73,8 @@ class Replay:
             raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
         replay = cls(folder, entries, plan)
         last = entries[-1].step
-        cut = [] if last == "ending" else [f"it ends with {last!r}, not with an ending: records were cut off"]
+        whole = last == "ending" or last in REVIEW_STEPS  # a review comes after the run's ending
+        cut = [] if whole else [f"it ends with {last!r}, not with an ending: records were cut off"]
         replay.note("chain of records", cut, f"{len(entries)} records")
         replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
         replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
@@ -114,6 +118,9 @@ class Replay:
         training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
         self.note("training cube", changed_cells(counted, training), f"{training.rows} rows recounted")
+        if self.reached(PACKET):
+            rows = read_part(dataset, TEST, judgement)
+            self.note("review", review_problems(self.folder, rows), "packet, signatures and figures agree")
         return self.judge(counts, training)
 
     def _recount(self, on: str, dataset: Dataset, predictor: Predictor) -> Counts:

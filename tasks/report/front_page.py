@@ -234,7 +234,8 @@ def _headline(plan: Plan, records: Mapping[str, Any]) -> str:
     word = ending.ending if ending else "Running"
     if registration is None:
         return f"{word}: {plan.name}, no model version"
-    alias = f", {registration.alias}" if registration.alias else ", no alias"
+    waiting = ", awaits its review" if registration.awaits else ", no alias"
+    alias = f", {registration.alias}" if registration.alias else waiting
     return f"{word}: {plan.name} version {registration.version}{alias}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class Asked:
         classes: that a decision may be.
         author: who started the run.
         answered: names of those who have answered.
+        moment: at which answers are looked at, UTC; now where it is None.
     """
 
     packet: Packet
@@ -38,7 +39,8 @@ class Asked:
     reviewers: Mapping[str, PublicKey]
     classes: Sequence[str]
     author: str
-    answered: Sequence[str] = field(default=())
+    answered: Sequence[str] = ()
+    moment: datetime | None = None
 
     def reviewer_of(self, key_id: str) -> str | None:
         """The name that the plan gives to a key."""
@@ -47,7 +49,20 @@ class Asked:
     @property
     def overdue(self) -> bool:
         """Whether the time for answers is over."""
-        return datetime.now(UTC) > datetime.fromisoformat(self.packet.deadline)
+        return (self.moment or datetime.now(UTC)) > datetime.fromisoformat(self.packet.deadline)
+
+
+def target_of(target: str) -> tuple[str, str]:
+    """MODEL and REF.
+
+    Raises:
+        PlanError: for anything else.
+    """
+    model, at, ref = target.partition("@")
+    if not (model and at and ref):
+        problem = f"MODEL@REF is expected, REF a version or an alias (adult@3), found {target!r}"
+        raise PlanError(COMMAND, [problem])
+    return model, ref
 
 
 def read_decisions(path: Path, packet: Packet) -> dict[int, str]:

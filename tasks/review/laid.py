@@ -12,17 +12,14 @@ from tasks.evaluate.predictions import read_predictions
 from tasks.evaluate.records import PREDICTIONS
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.dossier import body_of
-from tasks.explain.records import Explained
 from tasks.fairness.verdict import Verdicts
 from tasks.ingest.described import ROW_DIGEST, describe
 from tasks.review.conclude import Asking
 from tasks.review.draw import Examined, draw
-from tasks.review.explained import flips_of, sentences_of
+from tasks.review.explained import NONE
 from tasks.review.packet import PAGE, TABLE, Sheet, digest_sheets, packet_page, packet_table, sheets_of
 from tasks.review.records import Packet
 from tasks.review.standing import Standing
-
-EXPLANATIONS = "explanations"
 
 
 @dataclass(frozen=True)
@@ -97,17 +94,11 @@ def lay_out(standing: Standing, frame: pl.DataFrame) -> Laid:
     predictions = read_predictions(standing.folder / PREDICTIONS, plan.judgement)
     if predictions[ROW_DIGEST].to_list() != frame[ROW_DIGEST].to_list():
         raise EvidenceError(f"{standing.folder}: the pinned rows are not the ones that were judged")
-    explained = _explained(standing)
     described = describe(frame, plan.judgement)
     judged = Verdicts.model_validate(body_of(entries, "verdicts")).judged
     seed = int(body_of(entries, "freeze")["digest"][:16], 16)
-    examined = Examined(predictions, described, standing.label, judged, flips_of(explained))
+    examined = Examined(predictions, described, standing.label, judged)
     cases = draw(examined, standing.review, seed)
     rows = [frame.row(case.row_id, named=True) for case in cases]
-    sheets = sheets_of(cases, rows, plan, lambda row_id: sentences_of(explained, row_id), seed)
+    sheets = sheets_of(cases, rows, plan, lambda _row_id: [NONE], seed)
     return Laid(standing, Asking(standing.review, plan.judgement, cases, described), sheets)
-
-
-def _explained(standing: Standing) -> Explained | None:
-    found = [entry.body for entry in standing.entries if entry.step == EXPLANATIONS]
-    return Explained.model_validate(found[-1]) if found else None

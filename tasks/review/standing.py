@@ -81,10 +81,14 @@ class Standing:
         return Packet.model_validate(found[-1].body) if found else None
 
     @property
+    def taken(self) -> list[Answered]:
+        """The answers taken so far, with their signatures."""
+        return [Answered.model_validate(entry.body) for entry in self._of(ANSWER)]
+
+    @property
     def answers(self) -> dict[str, Answers]:
-        """The answers taken so far, by reviewer."""
-        taken = [Answered.model_validate(entry.body) for entry in self._of(ANSWER)]
-        return {one.reviewer: one.signed.answers for one in taken}
+        """The same without, by reviewer."""
+        return {one.reviewer: one.signed.answers for one in self.taken}
 
     @property
     def refused(self) -> int:

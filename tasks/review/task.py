@@ -99,6 +99,8 @@ def send_text(api: str, flow_run_id: str, text: str, patience: float = PATIENCE)
         text: signed.
         patience: seconds in which a run that is busy with another text may come back to waiting.
     """
+    if not (api and flow_run_id):
+        return "no flow run has waited for answers on this version yet"
     deadline = time.monotonic() + patience
     with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
         while True:

@@ -35,6 +35,7 @@ IMPORTED = (
     "flows.monitor",
     "flows.replay",
     "flows.retrain",
+    "flows.review",
     "flows.rollback",
     "mlflow.store.model_registry.sqlalchemy_store",
     "mlflow.store.tracking.sqlalchemy_store",

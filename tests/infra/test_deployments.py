@@ -30,7 +30,7 @@ def test_entrypoints_are_flows_that_take_these_parameters(deployments: list[dict
 
 def test_every_flow_of_the_command_line_can_be_started_by_hand(deployments: list[dict[str, Any]]) -> None:
     manual = {item["entrypoint"].split(":")[1] for item in deployments if not item.get("schedules")}
-    assert manual == {"retrain", "replay", "compare", "monitor", "check", "rollback"}
+    assert manual == {"retrain", "replay", "compare", "monitor", "check", "review", "rollback"}
 
 
 def test_schedules_are_those_of_the_plans_in_utc(deployments: list[dict[str, Any]]) -> None:

@@ -54,6 +54,7 @@ EVERY = {"policy": "inconclusive"}  # of an audit set every group is judged
 ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
 ORDER += ["freeze", "spending", "opening", "verdicts", "explanations"]
 ORDER += ["loosened", "registration", "ending"]
+REVIEW = ["review-packet", "review-answer", "review-refused", "review"]
 MEANS = {
     "mean_prediction": "prediction",
     "residual": "residual",
@@ -175,6 +176,9 @@ def check_files(folder: Path, records: list[dict[str, Any]], checks: Checks) -> 
 def check_order(records: list[dict[str, Any]], checks: Checks) -> None:
     """`plan` first, `freeze` before `opening` before `verdicts`, `ending` last."""
     steps = [record["step"] for record in records]
+    reviewed = [step for step in steps if step in REVIEW]  # these come after the run's ending
+    checks.same("a review's records come last", steps[len(steps) - len(reviewed) :], reviewed)
+    steps = [step for step in steps if step not in REVIEW]
     checks.none("every step is known", sorted(set(steps) - set(ORDER)))
     known = [step for step in steps if step in ORDER]
     checks.same("steps are in order", known, sorted(known, key=ORDER.index))
@@ -1168,7 +1172,46 @@ def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
             training = read_cube(filed, checks)
             verdicts = check_verdicts(bodies, plan, cubes, training, checks)
     check_ending(bodies["ending"]["ending"], verdicts, checks)
+    if any(record["step"] in REVIEW for record in records):
+        check_review(folder, records, plan, checks)
     return verdicts
+
+
+def check_review(folder: Path, records: list[dict[str, Any]], plan: dict[str, Any], checks: Checks) -> None:
+    """Each answer is signed by a reviewer of the plan for this packet; an alias takes two approvals."""
+    bodies = {record["step"]: record["body"] for record in records}
+    packet, awaits = bodies["review-packet"], bodies["registration"]["awaits"]
+    (at,) = [record["index"] for record in records if record["step"] == "review-packet"]
+    head = sha256((folder / "records" / f"{at:02d}-review-packet.json").read_bytes())
+    reviewers = {name: raw_key(text) for name, text in plan["operations"]["review"]["reviewers"].items()}
+    approved = []
+    for record in records:
+        if record["step"] != "review-answer":
+            continue
+        name, signed = record["body"]["reviewer"], record["body"]["signed"]
+        answers = signed["answers"]
+        message = json.dumps(answers, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        holds = is_signature(bytes.fromhex(signed["signature"]), message, reviewers[name])
+        checks.none(f"the answers of {name} are signed with their key", "" if holds else "they are not")
+        meant = [answers["model"], answers["version"], answers["packet"], answers["head"], answers["key"]]
+        own = [packet["model"], packet["version"], packet["digest"], head, sha256(SPKI + reviewers[name])]
+        checks.same(f"the answers of {name} are on this packet", meant, own)
+        checks.same(f"{name} decided every case", len(answers["decisions"]), packet["cases"])
+        started = name.casefold() == awaits["author"].casefold()
+        checks.none(f"{name} did not start the run", "they did" if started else "")
+        approved += [name] if answers["verdict"] == "approve" else []
+    if (ended := bodies.get("review")) is not None and ended["alias"] is not None:
+        checks.same("two reviewers approved", len(set(approved)), 2)
+        checks.same("the alias is the one awaited", ended["alias"], awaits["alias"])
+        checks.none("nobody rubber-stamped", ended["rubber_stamps"])
+
+
+def raw_key(text: str) -> bytes:
+    """The 32 bytes of an Ed25519 public key in PEM, hex or base64."""
+    if "BEGIN" in text:
+        return base64.b64decode("".join(text.split("-----")[2].split()))[len(SPKI) :]
+    plain = "".join(text.split())
+    return bytes.fromhex(plain) if len(plain) == 64 else base64.b64decode(plain)
 
 
 def main(arguments: list[str]) -> int:

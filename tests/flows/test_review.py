@@ -1,0 +1,219 @@
+"""A review through the whole flow: it waits, takes two signed texts, and moves the alias or leaves it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from flows.answer import answer, make_key
+from infra.settings import settings
+from tasks.errors import PlanError
+from tasks.review.records import Wish
+from tasks.review.task import send_text
+
+from .conftest import Assay, Done, Workspace, body, steps
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+HOURS = 0.02
+"""How long the flow waits at most: a test that fails must not wait for a week."""
+Decide = Callable[[Mapping[str, str]], str]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Key file and public key of each reviewer, and of a stranger."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = {}
+    for name in ("ada", "berta", "cleo", "stranger"):
+        path = folder / f"{name}.pem"
+        made[name] = (path, make_key(path).lines[-1].rpartition(" ")[2])
+    return made
+
+
+@pytest.fixture(scope="module")
+def awaiting(
+    registered: Workspace,
+    assay: Assay,
+    keys: Mapping[str, tuple[Path, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Workspace:
+    """A workspace whose version 2, started by Ada, awaits its review. Copy, don't touch."""
+    workspace = registered.copy_to(tmp_path_factory.mktemp("awaiting") / "workspace")
+    document = workspace.document()
+    reviewers = {name: keys[name][1] for name in ("ada", "berta", "cleo")}
+    document["operations"]["review"] = {
+        "reviewers": reviewers,
+        "decisions": 24,
+        "wrong_share": 0.25,
+        "hours": HOURS,
+    }
+    workspace.write(document)
+    done = assay(workspace.top, "retrain", "tiny", "--force", ASSAY_AUTHOR="Ada")
+    assert done.code == 0, done
+    assert "version 2 awaits its review: approved by two reviewers it is champion" in done.output
+    assert "Approval    assay review tiny@2" in done.lines
+    assert workspace.aliases() == {"champion": 1}
+    return workspace
+
+
+@dataclass
+class Waiting:
+    """A review flow that waits, in the process that the command was forked from."""
+
+    workspace: Workspace
+    assay: Assay
+    keys: Mapping[str, tuple[Path, str]]
+    done: list[Done] = field(default_factory=list)
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.thread = threading.Thread(
+            target=lambda: self.done.append(self.assay(self.workspace.top, "review", "tiny@2")), daemon=True
+        )
+        self.thread.start()
+        while "assay.review_flow_run" not in self.tags():
+            assert self.thread.is_alive(), self.done
+            time.sleep(0.2)
+
+    def end(self) -> Done:
+        assert self.thread is not None
+        self.thread.join()
+        return self.done[0]
+
+    def tags(self) -> dict[str, str]:
+        return dict(self.workspace.query("select key, value from model_version_tags where version = 2"))
+
+    @property
+    def dossier(self) -> Path:
+        return self.workspace.dossiers()[-1]
+
+    def fill(self, decide: Decide) -> Path:
+        """A filled-in table."""
+        packet = self.workspace.top / "var" / "reviews" / "tiny" / "2" / "packet.csv"
+        with packet.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        path = packet.with_name("answers.csv")
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(row | {"decision": decide(row)} for row in rows)
+        return path
+
+    def answer(self, name: str, decide: Decide, verdict: Wish = "approve", reason: str = "") -> Any:
+        return answer("tiny@2", self.keys[name][0], self.fill(decide), verdict, reason)
+
+
+@pytest.fixture
+def waiting(
+    awaiting: Workspace,
+    assay: Assay,
+    keys: Mapping[str, tuple[Path, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Waiting]:
+    """A copy of that workspace; this process answers in it."""
+    workspace = awaiting.copy_to(tmp_path / "workspace")
+    for name, value in {"ASSAY_VAR": "var", "ASSAY_DATA": "data", "PREFECT_HOME": "prefect"}.items():
+        monkeypatch.setenv(name, str(workspace.top / value))
+    settings.cache_clear()
+    yield Waiting(workspace, assay, keys)
+    settings.cache_clear()
+
+
+def truly(workspace: Workspace) -> Decide:
+    """Decide as one who knows every row's label."""
+    known = {
+        tuple("(missing)" if value == "?" else value for value in row[:-1]): row[-1].rstrip(".")
+        for row in workspace.rows("test")
+    }
+    columns = list(workspace.document()["judgement"]["data"]["columns"])
+    return lambda row: known[tuple(row[name] for name in columns)]
+
+
+def test_two_signed_approvals_move_the_alias(waiting: Waiting, assay: Assay) -> None:
+    knows = truly(waiting.workspace)
+    waiting.start()
+    for name, told in {
+        "ada": "ada started the run",
+        "stranger": "none of the plan's reviewers'",
+    }.items():
+        with pytest.raises(PlanError, match=told):
+            waiting.answer(name, knows)
+    with pytest.raises(PlanError, match="no decision on 1 of 24 cases: 7"):
+        waiting.answer("berta", lambda row: "" if row["case"] == "7" else knows(row))
+
+    sent = waiting.answer("berta", knows)
+    assert (sent.title, sent.exit_code) == ("Sent", 0), sent
+    # What went through once is replayed through the form, which authenticates nobody: as it was, and for
+    # another version. It is refused, on record, and the review goes on.
+    tags, text = waiting.tags(), sent.lines[0]
+    for again in (text, text.replace('"version":"2"', '"version":"1"')):
+        assert send_text(tags["assay.review_api"], tags["assay.review_flow_run"], again) == ""
+    assert waiting.workspace.aliases() == {"champion": 1}
+    assert (
+        waiting.answer(
+            "cleo", lambda row: row["recommendation"] if row["case"] == "3" else knows(row)
+        ).exit_code
+        == 0
+    )
+
+    done = waiting.end()
+    assert done.code == 0, done
+    assert "tiny@2 is champion: approved by berta and cleo" in done.lines
+    assert waiting.workspace.aliases() == {"champion": 2}
+    dossier = waiting.dossier
+    assert steps(dossier)[-7:] == [
+        "ending",
+        "review-packet",
+        "review-answer",
+        "review-refused",
+        "review-refused",
+        "review-answer",
+        "review",
+    ]
+    reviewed = body(dossier, "review")
+    assert reviewed["agreement"]["n"] == 18
+    assert [share["n"] for share in reviewed["accepted_wrong"]] == [6, 6]
+    assert reviewed["judged"][0]["verdict"] == "INCONCLUSIVE"
+    assert "Fairness    of the final decisions on these 24 rows" in done.output
+    assert waiting.tags()["assay.review"] == "approved"
+
+    replayed = assay(waiting.workspace.top, "replay", "tiny@2")
+    assert replayed.code == 0, replayed
+    assert "same: review: packet, signatures and figures agree" in replayed.lines
+    verified = assay(waiting.workspace.top, "verify", "tiny@2", "--allow-unenrolled")
+    assert verified.code == 0, verified
+
+
+def test_a_rejection_leaves_the_alias_and_a_deleted_run_keeps_its_record(
+    waiting: Waiting, assay: Assay
+) -> None:
+    knows = truly(waiting.workspace)
+    waiting.start()
+    assert waiting.answer("berta", knows).exit_code == 0
+    client = MlflowClient(f"sqlite:///{waiting.workspace.top / 'var' / 'mlflow.db'}")
+    run_id = waiting.dossier.name
+    rejected = waiting.answer("cleo", knows, "reject", "too many errors near the threshold")
+    assert rejected.exit_code == 0
+    done = waiting.end()
+    assert done.code == 3, done
+    assert "tiny@2 has no alias: cleo: too many errors near the threshold" in done.lines
+    assert waiting.workspace.aliases() == {"champion": 1}
+    assert waiting.tags()["assay.review"] == "rejected"
+    with pytest.raises(PlanError, match="tiny version 2 was reviewed: rejected"):
+        waiting.answer("berta", knows)
+    client.delete_run(run_id)
+    again = assay(waiting.workspace.top, "review", "tiny@2")
+    assert again.code == 1, again
+    assert f"run {run_id} of tiny version 2 was deleted in MLflow" in again.errors
+    assert "is on record in" in again.errors
+    assert json.loads((waiting.dossier / "records" / "00-plan.json").read_text())["step"] == "plan"
