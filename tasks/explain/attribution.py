@@ -6,8 +6,7 @@ By captum. Each gives one number a unit: a pixel (its channels together), a cell
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -16,8 +15,9 @@ from tasks.explain.answer import Answer, Flags, Floats, parts
 from tasks.model.cnn import CNN
 from tasks.model.inputs import Steps
 
-PIECES = 16
-"""Points of the path from the baseline at which the gradient is taken (Gauss-Legendre)."""
+PIECES = (16, 64, 128)
+"""Points of the path from the baseline at which the gradient is taken (Gauss-Legendre); more where the answer
+is steep, as near a text of nothing before a normalisation."""
 ROWS = 16
 """Rows explained at a time."""
 
@@ -47,7 +47,7 @@ def saliency(answer: Answer, steps: Steps, targets: torch.Tensor, baseline: torc
 
 
 def integrated_gradients(
-    answer: Answer, steps: Steps, targets: torch.Tensor, baseline: torch.Tensor
+    answer: Answer, steps: Steps, targets: torch.Tensor, baseline: torch.Tensor, pieces: int = PIECES[0]
 ) -> Floats:
     """What each unit adds to the answer, on the way from the baseline (Sundararajan, Taly and Yan 2017).
 
@@ -56,6 +56,7 @@ def integrated_gradients(
         steps: of the rows, (n, ...).
         targets: classes asked about, (n,).
         baseline: values that say nothing, as :func:`baseline_of` has them.
+        pieces: points of the path.
 
     Returns:
         Signed, (n, units...), in the answer's unit; over all units it adds up to the answer's difference from
@@ -70,7 +71,7 @@ def integrated_gradients(
             values,
             baselines=start,
             additional_forward_args=(real, asked),
-            n_steps=PIECES,
+            n_steps=pieces,
             internal_batch_size=4 * ROWS,
         )
         return _over_unit(found)
@@ -104,12 +105,6 @@ def grad_cam(answer: Answer, steps: Steps, targets: torch.Tensor, baseline: torc
         return LayerAttribution.interpolate(found, size, "bilinear")[:, 0]
 
     return _explained(explain, steps, targets)
-
-
-GRADIENT_METHODS: Mapping[str, Method] = MappingProxyType(
-    {"saliency": saliency, "integrated gradients": integrated_gradients}
-)
-"""Methods for every network whose answer has a gradient."""
 
 
 def _explained(

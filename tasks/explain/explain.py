@@ -11,6 +11,8 @@ import polars as pl
 from tasks.explain.budget import Budget
 from tasks.explain.context import Context
 from tasks.explain.counterfactual import COUNTERFACTUALS
+from tasks.explain.inputs import INPUT_PARTS
+from tasks.explain.layer_report import MODEL_PARTS
 from tasks.explain.lime import LIME
 from tasks.explain.parts import Part, Unexplained
 from tasks.explain.records import Counterfactuals, Explained, Explanation, Skipped
@@ -21,7 +23,7 @@ from tasks.plan.explanations import Explanations
 from tasks.represent.records import Proxy
 from tasks.train.prepare import held_out
 
-PARTS: tuple[Part, ...] = (SHAP, COUNTERFACTUALS, LIME)
+PARTS: tuple[Part, ...] = (SHAP, COUNTERFACTUALS, *INPUT_PARTS, *MODEL_PARTS, LIME)
 """In the order of importance: what comes last is what a small budget leaves out."""
 ROWS_OF = "validation rows: no figure here is of a test row, so none wears the test set out"
 BACKGROUND = 2000

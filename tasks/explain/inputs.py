@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from tasks.evidence.records import FileRef
 from tasks.explain.answer import Floats, evaluation, no_gradient
-from tasks.explain.attention import attention, attention_weights, blocks_of
-from tasks.explain.attribution import GRADIENT_METHODS, PIECES, Method, grad_cam
+from tasks.explain.attention import attention_weights
 from tasks.explain.budget import GRADIENT
 from tasks.explain.by_group import by_group, weights
-from tasks.explain.checks import (
-    completeness,
-    randomised,
-    removal,
-    removal_answers,
-    stability,
-    with_random_weights,
-)
+from tasks.explain.checks import randomised, removal, stability, with_random_weights
 from tasks.explain.context import Context
 from tasks.explain.given import Given
 from tasks.explain.parts import Part, Unexplained
 from tasks.explain.records import Carried, Check, Curves, Explanation, Single
 from tasks.explain.regions import Regions, naming, regions_of
 from tasks.explain.shown import Shown, choose, shows_rows
-from tasks.model.cnn import CNN
+from tasks.explain.ways import (
+    LEAST_ROWS,
+    WAYS,
+    Way,
+    affordable_rows,
+    complete,
+    cost_of,
+    found_by,
+    ways_of,
+)
 from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
 from tasks.model.text import TextFeatures
 from tasks.plan.data import Text
 
-LEAST_ROWS = 8
-SHARE = 0.8
-"""Of what is left of the budget."""
 NOISE = 0.1
 """Root mean square of the noise of the stability check, as a share of that of the values."""
 MOST_WEIGHTS = 20
@@ -45,35 +42,6 @@ SHUFFLES = 5
 """Orders of the weights that are tried for a network whose answer still moves with its input."""
 DRAWN_ATTENTION = 2
 """Decisions whose attention is kept whole."""
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to explain the input.
-
-    Attributes:
-        method: gives attributions.
-        each: evaluations that it takes of a row, once.
-        adds_up: whether its attributions should add up to the answer's distance from the baseline.
-    """
-
-    method: Method
-    each: int
-    adds_up: bool = False
-
-
-WAYS: Mapping[str, Way] = MappingProxyType(
-    {
-        "integrated gradients": Way(
-            GRADIENT_METHODS["integrated gradients"], GRADIENT * PIECES, adds_up=True
-        ),
-        "saliency": Way(GRADIENT_METHODS["saliency"], GRADIENT),
-        "Grad-CAM": Way(grad_cam, GRADIENT + 1),
-        "attention": Way(attention, 1),
-    }
-)
-MADE_THRICE = 3
-"""Of the rows, of the rows with noise, and of a network with its weights shuffled."""
 
 
 def explain_inputs(context: Context) -> tuple[Explanation, ...]:
@@ -88,13 +56,13 @@ def explain_inputs(context: Context) -> tuple[Explanation, ...]:
     Raises:
         Unexplained: the answer has no gradient and no attention, or the budget allows too few rows.
     """
-    ways, reasons = _ways(context)
+    ways, reasons = ways_of(context)
     if not ways:
         raise Unexplained("; ".join(reasons))
-    rows = _affordable(context, ways, reasons)
+    rows = affordable_rows(context, ways, reasons)
     with evaluation(context.predictor.network):
         given = Given.of(context.predictor, context.frame.head(rows))
-        looks = _looks(context, given)
+        looks = looks_of(context, given)
         context.budget.spend(rows)
         return tuple(_explained(context, name, way, looks, reasons) for name, way in ways.items())
 
@@ -109,13 +77,8 @@ INPUT_PARTS = (
 )
 
 
-def cost_of(way: Way) -> int:
-    """Evaluations that one row takes, checks included, for two features or more."""
-    return MADE_THRICE * way.each + removal_answers(1000) + 2 * way.adds_up
-
-
 @dataclass(frozen=True)
-class _Looks:
+class Looks:
     """The same rows as they are, with noise, and before a network with shuffled weights."""
 
     given: Given
@@ -125,45 +88,13 @@ class _Looks:
     shown: Shown
 
 
-def _ways(context: Context) -> tuple[dict[str, Way], list[str]]:
-    """The ways that this model allows, and why others are left out."""
-    few, reasons = Given.of(context.predictor, context.frame.head(LEAST_ROWS)), list[str]()
-    found, body = dict(WAYS), context.predictor.network.body
-    context.budget.spend((1 + GRADIENT) * len(few.targets))
-    if not few.there.any():
-        return {}, ["no row holds a unit that could be explained"]
-    if why := no_gradient(few.answer, few.steps):
-        reasons.append(f"no gradients: {why}")
-        found = {"attention": WAYS["attention"]}
-    if not isinstance(body, CNN):
-        found.pop("Grad-CAM", None)
-    if not blocks_of(few.answer) or few.steps.values.dim() != 3:
-        found.pop("attention", None)
-    return found, reasons
-
-
-def _affordable(context: Context, ways: dict[str, Way], reasons: list[str]) -> int:
-    """Rows that can be explained; ways are given up, the least important first, where there are too few."""
-    wanted, budget = min(context.settings.rows, len(context.frame)), context.budget
-    while True:
-        each = sum(map(cost_of, ways.values()))
-        if rows := budget.affordable(wanted, each, LEAST_ROWS, SHARE):
-            return rows
-        if len(ways) == 1:
-            raise Unexplained(
-                f"explaining the input takes {LEAST_ROWS} rows, {each} evaluations each: there are "
-                f"{len(context.frame)} rows and {int(SHARE * budget.left)} evaluations"
-            )
-        name, _ = ways.popitem()
-        reasons.append(f"{name} is left out: with it, the evaluations allow too few rows")
-
-
-def _looks(context: Context, given: Given) -> _Looks:
+def looks_of(context: Context, given: Given) -> Looks:
+    """The looks of rows that are the first ones of the context's frame."""
     seed = int(context.rng("input").integers(2**31))
     frame = context.frame.head(len(given.targets))
     random = _random(context, seed)
     features = context.predictor.features
-    return _Looks(
+    return Looks(
         given,
         given.noised(NOISE, seed),
         Given.of(random, frame, given.targets),
@@ -185,7 +116,7 @@ def _random(context: Context, seed: int) -> Predictor:
     return random
 
 
-def _explained(context: Context, name: str, way: Way, looks: _Looks, reasons: list[str]) -> Explanation:
+def _explained(context: Context, name: str, way: Way, looks: Looks, reasons: list[str]) -> Explanation:
     given = looks.given
     found = found_by(way.method, given)
     checks, curves = checked(way, looks, found, context.rng(name))
@@ -213,29 +144,21 @@ def _explained(context: Context, name: str, way: Way, looks: _Looks, reasons: li
     )
 
 
-def found_by(method: Method, given: Given) -> Floats:
-    """Attributions (n, units...) of the rows, 0 at units that a row has not."""
-    found = method(given.answer, given.steps, given.targets, given.baseline)
-    return np.where(given.there, found, 0.0)
-
-
 def checked(
-    way: Way, looks: _Looks, found: Floats, rng: np.random.Generator
+    way: Way, looks: Looks, found: Floats, rng: np.random.Generator
 ) -> tuple[tuple[Check, ...], Curves | None]:
     """Completeness where attributions should add up, stability, shuffled weights, deletion and insertion."""
     given, centred = looks.given, looks.given.centred(found)
     checks = list[Check]()
     if way.adds_up:
-        none = np.zeros(given.features(found).shape, bool)
-        flat = found.reshape(len(found), -1)
-        checks.append(completeness(flat, given.with_features(~none), given.with_features(none)))
+        checks.append(complete(given, found))
     checks.append(stability(centred, given.centred(found_by(way.method, looks.noised))))
     checks.append(randomised(centred, given.centred(found_by(way.method, looks.random))))
     removed = removal(given.with_features, given.features(found), rng)
     return (*checks, *removed.checks), removed.curves
 
 
-def _singles(context: Context, looks: _Looks, found: Floats, summed: Floats) -> tuple[Single, ...]:
+def _singles(context: Context, looks: Looks, found: Floats, summed: Floats) -> tuple[Single, ...]:
     """The decisions shown: by region, or by the token's position in the text, never by what it says."""
     given, names = looks.given, looks.regions.names
     none = np.zeros(given.features(found).shape, bool)
@@ -273,7 +196,7 @@ def _carried(context: Context, given: Given, found: Floats) -> Iterator[Carried]
             yield Carried(attribute=attribute, own=share, proxies={}, information={}, weighted=share)
 
 
-def _files(context: Context, name: str, looks: _Looks, found: Floats) -> Iterator[FileRef]:
+def _files(context: Context, name: str, looks: Looks, found: Floats) -> Iterator[FileRef]:
     """Arrays of the decisions shown, for figures; none where a row may not be shown."""
     given, shown = looks.given, looks.shown
     if not shows_rows(context.plan):
