@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -153,12 +154,14 @@ def removal(
     inserted = there(lambda size: ranks < size)
     deleted = there(lambda size: ranks >= features - size)
     drawn = [_ranks(rng.random((rows, features))) for _ in range(orders)]
-    random = np.mean([there(lambda size, own=own: own < size) for own in drawn], axis=0)
+    random = np.mean([there(partial(np.less, own)) for own in drawn], axis=0)
     shares = np.array(sizes) / features
-    gains = [float(np.trapezoid(each, shares)) for each in (random - deleted, inserted - random)]
+    deletion, insertion = (
+        float(np.trapezoid(each, shares)) for each in (random - deleted, inserted - random)
+    )
     columns = [tuple(round(float(x), 6) for x in each) for each in (shares, deleted, inserted, random)]
     named = dict(zip(("kept", "deletion", "insertion", "random"), columns, strict=True))
-    return Removal(_gains(*gains, limit), Curves(**named))
+    return Removal(_gains(deletion, insertion, limit), Curves(**named))
 
 
 def _sizes(features: int, steps: int) -> list[int]:

@@ -14,10 +14,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from tasks.explain.checks import Check
 from tasks.explain.context import Context, Made
 from tasks.explain.parts import Part, Unexplained
-from tasks.explain.records import Change, Counterfactual, Counterfactuals, Recourse
+from tasks.explain.records import Change, Check, Counterfactual, Counterfactuals, Recourse
 from tasks.explain.shapley import FEWEST, chosen
 from tasks.explain.table import Codes, Floats, TableModel, one_of
 from tasks.model.columns import Category, Number
@@ -134,7 +133,7 @@ def _distances(model: TableModel, row: Floats, left: Sequence[Option]) -> Floats
     """How far each change goes (options,): 1 for a category or a missing number, else standard deviations."""
     categories = len(model.features.categories)
     ways = [1.0 if each.column < categories else abs(each.code - row[each.column]) for each in left]
-    return np.nan_to_num(np.array(ways), nan=1.0)
+    return np.asarray(np.nan_to_num(np.array(ways), nan=1.0))
 
 
 def _held(model: TableModel, rows: Floats, decided: int) -> Floats:
@@ -231,7 +230,9 @@ def _by_group(
     found = []
     for attribute in (name for name in described.columns if name not in ("label", "unit")):
         for level in sorted(described[attribute].unique().to_list()):
-            own = [turns[i] for i in np.flatnonzero((described[attribute] == level).to_numpy() & asked)]
+            own = [
+                turns[i] for i in np.flatnonzero((described[attribute] == level).to_numpy() & asked).tolist()
+            ]
             sizes = [len(each) for each in own if each is not None]
             mean = round(float(np.mean(sizes)), 6) if sizes else None
             found.append(

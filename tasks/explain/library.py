@@ -15,8 +15,7 @@ def shap() -> Any:
     them in a tenth of one.
     """
     if "shap" not in sys.modules:
-        from numba import config  # noqa: PLC0415 - a second, for shap alone
-
+        config: Any = importlib.import_module("numba").config
         before, config.DISABLE_JIT = config.DISABLE_JIT, True
         try:
             with warnings.catch_warnings():

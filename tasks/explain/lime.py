@@ -15,7 +15,7 @@ import torch
 from tasks.explain import checks
 from tasks.explain.context import Context, Made
 from tasks.explain.parts import Part
-from tasks.explain.records import Explanation
+from tasks.explain.records import Check, Curves, Explanation
 from tasks.explain.shapley import BACKGROUND, FEWEST, chosen, single
 from tasks.explain.table import Codes, Floats, TableModel, one_of, with_background
 
@@ -62,7 +62,7 @@ def _surrogate(
     from captum._utils.models.linear_model import SkLearnRidge  # noqa: PLC0415
     from captum.attr import LimeBase  # noqa: PLC0415
 
-    masks = iter(torch.from_numpy(_masks(SAMPLES, row.shape[1], rng)).split(1))
+    masks = iter([torch.from_numpy(mask[None]) for mask in _masks(SAMPLES, row.shape[1], rng)])
 
     def forward(kept: torch.Tensor) -> torch.Tensor:
         flags = kept.numpy().astype(bool)
@@ -92,7 +92,7 @@ def _masks(samples: int, columns: int, rng: np.random.Generator) -> Floats:
 def _nearness(kept: Floats) -> Floats:
     """Weight (samples,) by how many columns are taken away: a Gaussian of the distance, as in the paper."""
     taken = (1 - kept).sum(axis=1)
-    return np.exp(-taken / (WIDTH**2 * kept.shape[1]))
+    return np.asarray(np.exp(-taken / (WIDTH**2 * kept.shape[1])))
 
 
 def _outputs(model: TableModel, row: Floats, which: Codes, background: Floats, kept: checks.Flags) -> Floats:
@@ -132,7 +132,7 @@ def explain_by_lime(context: Context) -> Sequence[Made]:
 
 def _checked(
     model: TableModel, of: tuple[Floats, Codes, Floats], found: Surrogate, rng: np.random.Generator
-) -> tuple[list[checks.Check], checks.Curves | None]:
+) -> tuple[list[Check], Curves | None]:
     rows, which, background = of
     again = surrogates(model, rows, which, background, rng)
     random = model.with_predictor(checks.with_random_weights(model.predictor, int(rng.integers(2**31))))
@@ -151,7 +151,7 @@ def _checked(
 
 def _fidelity(
     model: TableModel, of: tuple[Floats, Codes, Floats], found: Surrogate, rng: np.random.Generator
-) -> checks.Check:
+) -> Check:
     rows, which, background = of
     kept = _masks(FRESH, rows.shape[1], rng)
     flags = kept.astype(bool)

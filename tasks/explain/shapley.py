@@ -12,7 +12,7 @@ from tasks.explain.by_group import by_group, carried, weights
 from tasks.explain.context import Context, Made
 from tasks.explain.library import shap
 from tasks.explain.parts import Part, Unexplained
-from tasks.explain.records import Explanation, Single
+from tasks.explain.records import Check, Curves, Explanation, Single
 from tasks.explain.table import Codes, Floats, TableModel, one_of, with_background
 
 FEWEST = 20
@@ -138,7 +138,7 @@ def single(row_id: int, output: float, base: float, values: Floats, columns: Seq
 
 def _checked(
     model: TableModel, found: Explained, others: Floats, rng: np.random.Generator
-) -> tuple[list[checks.Check], checks.Curves | None]:
+) -> tuple[list[Check], Curves | None]:
     """The checks of the first rows, on a draw of the background that the explanation did not use."""
     rows, which, values = found.rows[:CHECKED], found.which[:CHECKED], found.values[:CHECKED]
     other = others[:BACKGROUND]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from tasks.explain.budget import Budget
+from tasks.model.columns import Category, Number
 from tasks.model.inputs import Inputs, Table
 from tasks.model.predictor import Predictor
 from tasks.model.rule import NumberRule
@@ -44,7 +45,7 @@ class TableModel:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the d columns; that of a group is in words."""
-        own = (*self.features.categories, *self.features.numbers)
+        own: tuple[Category | Number, ...] = (*self.features.categories, *self.features.numbers)
         return (*(column.name for column in own), *self._by)
 
     @property
@@ -111,7 +112,7 @@ class TableModel:
 
     def explained(self, matrix: Floats) -> Codes:
         """Which output (n,) is explained of each row: the only one, or that of the predicted class."""
-        return self.outputs(matrix).argmax(axis=1).astype(np.int64)
+        return np.asarray(self.outputs(matrix).argmax(axis=1), np.int64)
 
     def with_predictor(self, predictor: Predictor) -> TableModel:
         """The same columns, another network."""
@@ -160,4 +161,5 @@ def with_background(
     """
     mixed = np.where(kept[:, None, :], rows[:, None, :], background[None, :, :])
     flat = model.outputs(mixed.reshape(-1, rows.shape[1]))
-    return one_of(flat, np.repeat(which, len(background))).reshape(len(rows), -1).mean(axis=1)
+    of_rows = one_of(flat, np.repeat(which, len(background))).reshape(len(rows), -1)
+    return np.asarray(of_rows.mean(axis=1), np.float64)

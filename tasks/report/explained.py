@@ -17,13 +17,13 @@ GRID = "#E6E6E6"
 
 
 def explained_figures(explained: Explained) -> dict[str, Figure]:
-    """Figures of explanations of the output, by file name; none where there is nothing to draw."""
+    """Figures of explanations of the output, by file name; groups where a column differs between them."""
     of_output = [each for each in explained.explanations if each.part == "output"]
     figures = {}
     for each in of_output:
         if each.weights:
             figures[f"explained-{_file(each)}"] = weights_figure(each)
-        for attribute in dict.fromkeys(one.attribute for one in each.groups):
+        for attribute in dict.fromkeys(one.attribute for one in each.groups if one.differs):
             figures[f"explained-{_file(each)}-by-{_spelled(attribute)}"] = groups_figure(each, attribute)
     if any(each.singles for each in of_output):
         figures["explained-decisions"] = decisions_figure(of_output)
