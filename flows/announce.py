@@ -32,7 +32,9 @@ class Announced(Record):
 
 
 def announce(plan: Plan, version: str, found: Found) -> Announced:
-    """Emit the event, and start ``retrain/NAME`` once for this champion, plan and code.
+    """Emit the event, and ask ``retrain/NAME`` for a run, once for this champion, plan and code.
+
+    Whoever serves the deployment takes the run up; where nobody does now, it waits for the next who does.
 
     A second look at what is still drifted gets the first one's retraining, whether it waits, runs or is done:
     the same plan would train the same model. Where plan or code change, or another champion serves, a new one
@@ -54,12 +56,11 @@ def announce(plan: Plan, version: str, found: Found) -> Announced:
     )
     own = {name: digest for name, digest in plan.digests.items() if name != "operations"}
     once = digest_of({**own, "code": code_digest(), "champion": version, "model": plan.name})
+    deployment = f"retrain/{plan.name}"
     try:
-        run = run_deployment(
-            f"retrain/{plan.name}", timeout=0, as_subflow=False, idempotency_key=f"monitor {once}"
-        )
+        run = run_deployment(deployment, timeout=0, as_subflow=False, idempotency_key=f"monitor {once}")
     except ObjectNotFound:
-        told = f"no deployment retrain/{plan.name} is there to start: assay retrain {plan.name}"
+        told = f"no deployment {deployment} is there to start: assay retrain {plan.name}"
         return Announced(event=event, retrain="", told=told)
     assert isinstance(run, FlowRun)  # noqa: S101 - a coroutine is what an async caller gets
-    return Announced(event=event, retrain=str(run.id), told=f"started as flow run {run.name}")
+    return Announced(event=event, retrain=str(run.id), told=f"asked of {deployment}: flow run {run.name}")
