@@ -90,6 +90,7 @@ def test_source_that_is_not_what_was_pinned_crashes(workspace: Workspace, assay:
     assert workspace.registry() == before
     assert workspace.runs()[-1] == ("FAILED", "Crashed")
     assert steps(workspace.dossiers()[-1]) == ["plan", "environment", "ending"]
+    assert workspace.is_signed(workspace.dossiers()[-1])
 
 
 def test_mlflow_that_is_down_is_told_within_seconds(workspace: Workspace, assay: Assay) -> None:
@@ -102,15 +103,16 @@ def test_mlflow_that_is_down_is_told_within_seconds(workspace: Workspace, assay:
     assert (workspace.registry(), workspace.runs()) == before
     (dossier,) = (path for path in workspace.dossiers() if path.name.startswith("unopened-"))
     assert body(dossier, "ending")["ending"] == "Crashed"
+    assert workspace.is_signed(dossier)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 24 MB."""
+    """A file system of its own, of 32 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder],
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder],
         capture_output=True,
         text=True,
         check=False,

@@ -160,6 +160,7 @@ def test_undecided_has_a_version_without_alias(workspace: Workspace, assay: Assa
     assert workspace.runs()[-1] == ("FINISHED", "Undecided")
     registration = body(workspace.dossiers()[-1], "registration")
     assert (registration["ending"], registration["alias"]) == ("Undecided", None)
+    assert workspace.is_signed(workspace.dossiers()[-1])
     replayed = assay(workspace.top, "replay", "tiny@2")
     assert replayed.code == 4, replayed
     assert "the verdict of tiny@2 is INCONCLUSIVE" in replayed.lines

@@ -77,6 +77,7 @@ def test_killed_run_is_filed_by_the_next_start_which_goes_on(workspace: Workspac
     ending = body(killed, "ending")
     assert ending["ending"] == "Crashed"
     assert "is gone: killed" in ending["message"]
+    assert workspace.is_signed(killed)
     assert body(resumed, "freeze")["resumed_from"] >= 1
     replayed = assay(workspace.top, "replay", str(killed))
     assert replayed.code == 3, replayed

@@ -15,7 +15,6 @@ import pytest
 from flows.anchor import run_anchor
 from flows.outcome import Outcome
 from flows.verify import run_verify
-from infra.settings import Settings
 from tasks.errors import EvidenceError, PlanError, SourceError
 from tasks.evidence.digest import digest_file
 from tasks.evidence.keys import SigningKey, local_public_key, signing_key
@@ -26,11 +25,6 @@ from .conftest import Assay, Workspace, body
 from .test_replay import edit, rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-
-
-def settings_of(workspace: Workspace, **more: object) -> Settings:
-    """Settings of a workspace that is not the working directory."""
-    return Settings(var=workspace.top / "var", data=workspace.top / "data", **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -45,7 +39,7 @@ def verified(registered: Workspace, dossier: Path) -> Callable[..., Outcome]:
     """`assay verify` of that folder, trusting the workspace's local key."""
 
     def verify(*trust: str, allow_unenrolled: bool = True) -> Outcome:
-        settings = settings_of(registered)
+        settings = registered.settings
         return run_verify(str(dossier), trust, None, settings, allow_unenrolled=allow_unenrolled)
 
     return verify
@@ -90,7 +84,7 @@ def test_registered_weights_that_were_altered_are_named(workspace: Workspace) ->
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    found = run_verify("tiny@1", [], None, settings_of(workspace), allow_unenrolled=True)
+    found = run_verify("tiny@1", [], None, workspace.settings, allow_unenrolled=True)
     assert found.exit_code == 3
     assert "tiny version 1: artifacts/model/weights.safetensors: edited" in found.lines[0]
 
@@ -172,7 +166,7 @@ def test_every_ending_is_signed_by_the_key_of_the_environment(
     assert done.code == 3, done
     (refused,) = blank.dossiers()
     assert body(refused, "ending")["ending"] == "Refused"
-    found = run_verify(str(refused), [made.public.pem], None, settings_of(blank), allow_unenrolled=False)
+    found = run_verify(str(refused), [made.public.pem], None, blank.settings, allow_unenrolled=False)
     assert found.exit_code == 0, found
     assert not (blank.top / "var" / "keys" / "signing.pem").exists()
     secret = Path(key).read_text().splitlines()[1].encode()
@@ -269,7 +263,7 @@ def test_a_head_is_anchored_in_time(
     workspace: Workspace, authority: tuple[str, Path], tmp_path: Path
 ) -> None:
     url, ca = authority
-    settings = settings_of(workspace)
+    settings = workspace.settings
     done = run_anchor("tiny@champion", url, ca, settings, git_tag=False)
     assert done.exit_code == 0
     assert done.lines[0].endswith("Z by CN=clock")
@@ -295,7 +289,7 @@ def test_no_token_is_kept_of_an_authority_that_fails(
     dossier: Path, registered: Workspace, authority: tuple[str, Path]
 ) -> None:
     url, ca = authority
-    settings = settings_of(registered)
+    settings = registered.settings
     with pytest.raises(EvidenceError, match="vouch for"):
         run_anchor(str(dossier), url, ca.with_name("stranger.pem"), settings, git_tag=False)
     with pytest.raises(SourceError, match="HTTP 404"):
@@ -318,13 +312,13 @@ def test_a_head_is_named_by_a_git_tag(
     repository.mkdir()
     monkeypatch.chdir(repository)
     with pytest.raises(PlanError, match="git could not write the tag"):
-        run_anchor(str(dossier), None, None, settings_of(registered), git_tag=True)
+        run_anchor(str(dossier), None, None, registered.settings, git_tag=True)
     who = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
     for command in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"]):
         subprocess.run(["git", *command], check=True)
     for variable in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
         monkeypatch.setenv(variable, "ann@example.org")
-    done = run_anchor(str(dossier), None, None, settings_of(registered), git_tag=True)
+    done = run_anchor(str(dossier), None, None, registered.settings, git_tag=True)
     tag = f"assay/tiny/{dossier.name}/{digest_file(last(dossier))[:12]}"
     assert done.lines == (f"tagged {tag}; it counts once others have it: git push REMOTE {tag}",)
     message = subprocess.run(
