@@ -17,6 +17,7 @@ from torch import nn
 from tasks.explain.answer import Answer, Floats, parts
 from tasks.explain.attribution import Method
 from tasks.model.inputs import Steps
+from tasks.model.pretrained import Tokens
 from tasks.model.transformer import Block
 
 SELF = 0.5
@@ -59,11 +60,15 @@ def _weights_of(answer: Answer, part: Steps) -> torch.Tensor:
 
 
 def _mean_of_heads(asked: torch.Tensor, heads: int, real: torch.Tensor | None) -> torch.Tensor:
-    query, key, _ = asked.detach().unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+    if asked.dim() == 2 and real is not None:  # a pretrained encoder computes real tokens alone
+        asked = Tokens(real).spread(asked)
+    rows, steps, width = asked.shape
+    query, key, _ = asked.detach().view(rows, steps, 3, heads, width // 3 // heads).permute(2, 0, 3, 1, 4)
     scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
     if real is not None:
         scores = scores.masked_fill(~real[:, None, None, :], -torch.inf)
-    return scores.softmax(dim=3).mean(dim=1)
+    weights: torch.Tensor = scores.softmax(dim=3).mean(dim=1)
+    return weights
 
 
 def rollout(weights: Floats, real: Floats | None = None) -> Floats:

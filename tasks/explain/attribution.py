@@ -102,7 +102,8 @@ def grad_cam(answer: Answer, steps: Steps, targets: torch.Tensor, baseline: torc
         found = LayerGradCam(answer.of, block[2]).attribute(
             values, additional_forward_args=(real, asked), relu_attributions=True
         )
-        return LayerAttribution.interpolate(found, size, "bilinear")[:, 0]
+        enlarged: torch.Tensor = LayerAttribution.interpolate(found, size, "bilinear")[:, 0]
+        return enlarged
 
     return _explained(explain, steps, targets)
 

@@ -20,6 +20,7 @@ from tasks.explain.answer import Floats, parts
 from tasks.model.cnn import CNN
 from tasks.model.inputs import Inputs, Steps
 from tasks.model.network import Network
+from tasks.model.pretrained import NormalisedLast, Tokens
 from tasks.model.rnn import RNN
 from tasks.model.sequence import mean_of, reversed_of
 from tasks.model.transformer import Block
@@ -38,12 +39,14 @@ class Watched:
         observe: from its output to activations, a tensor whose axis ``units`` counts units.
         flat: from activations to where their slope is near zero; None where there is no activation.
         backward: whether it reads a sequence from its end.
+        packed: whether it gives real tokens alone, (tokens, units).
     """
 
     module: nn.Module
     observe: Callable[[Any], torch.Tensor]
     flat: Callable[[torch.Tensor], torch.Tensor] | None = None
     backward: bool = False
+    packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ def _recurrent(name: str, cells: nn.Module) -> Layer:
 
 def _attending(name: str, block: Block) -> Layer:
     # What GELU is given says where it is flat: its output near 0 has two sides.
-    given = Watched(block.linear[0], _same, lambda found: found < GELU_TAIL)
-    return Layer(name, "GELU", block, (Watched(block, _same),), (given,))
+    packed = isinstance(block, NormalisedLast)
+    given = Watched(block.linear[0], _same, lambda found: found < GELU_TAIL, packed=packed)
+    return Layer(name, "GELU", block, (Watched(block, _same, packed=packed),), (given,))
 
 
 @dataclass
@@ -225,6 +229,8 @@ def _flat(one: Watched, output: Any, real: torch.Tensor | None) -> torch.Tensor:
 
 def _in_order(one: Watched, output: Any, real: torch.Tensor | None) -> torch.Tensor:
     found = one.observe(output)
+    if one.packed and real is not None:
+        found = Tokens(real).spread(found)
     return reversed_of(found, real) if one.backward else found
 
 
@@ -268,8 +274,8 @@ def gradient_norms(
     finally:
         for key, parameter in weights.items():
             parameter.requires_grad_(wanted[key])
-    rows = max(len(inputs), 1)
-    return {layer.name: _length(total[id(p)] / rows for p in layer.owner.parameters()) for layer in layers}
+    count = max(len(inputs), 1)
+    return {layer.name: _length(total[id(p)] / count for p in layer.owner.parameters()) for layer in layers}
 
 
 def _length(tensors: Iterable[torch.Tensor]) -> float:

@@ -115,11 +115,11 @@ class Reading:
             areas.append(area)
             influence += moved / len(names)
         auc, deviation = float(np.mean(areas)), _deviation(influence, halves.unit[halves.read])
-        low, high = auc + norm.ppf([0.025, 0.975]) * deviation
+        half = float(norm.ppf(0.975)) * deviation
         return Separation(
             round(auc, DIGITS),
-            round(max(0.0, float(low)), DIGITS),
-            round(min(1.0, float(high)), DIGITS),
+            round(max(0.0, auc - half), DIGITS),
+            round(min(1.0, auc + half), DIGITS),
             deviation,
             len(halves.read),
             {name: round(area, DIGITS) for name, area in zip(names, areas, strict=True)},

@@ -85,7 +85,7 @@ def input_figures(explained: Explained, folder: Path) -> dict[str, Figure]:
     figures = dict[str, Figure]()
     for one in explained.explanations:
         if one.part == "model" and one.layers:
-            figures["layers"] = layers_figure(one)
+            figures["explained-layers"] = layers_figure(one)
     kept = {one.method: one for one in explained.explanations if one.part == "input" and one.files}
     if not kept:
         return figures
@@ -98,17 +98,17 @@ def input_figures(explained: Explained, folder: Path) -> dict[str, Figure]:
     if isinstance(features, TextFeatures):
         for name, own in arrays.items():
             labels = [drawn.decision(row) for row in range(len(own["decided"]))]
-            figures[f"tokens-{name.replace(' ', '-')}"] = tokens_figure(
+            figures[f"explained-tokens-{name.replace(' ', '-')}"] = tokens_figure(
                 features, own, drawn.title(name), labels
             )
         if "attention" in arrays:
             labels = [drawn.decision(row) for row in range(len(arrays["attention"]["attention"]))]
-            figures["attention-maps"] = attention_figure(features, arrays["attention"], labels)
+            figures["explained-attention-maps"] = attention_figure(features, arrays["attention"], labels)
         return figures
     worst = next(iter(arrays.values()))["worst"] > 0
     for part, rows in (("classes", np.flatnonzero(~worst)), ("worst-group", np.flatnonzero(worst))):
         if len(rows):
-            figures[f"inputs-{part}"] = decisions_figure(drawn, rows, part)
+            figures[f"explained-inputs-{part}"] = decisions_figure(drawn, rows, part)
     return figures
 
 

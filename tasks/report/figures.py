@@ -22,6 +22,7 @@ from tasks.plan.metrics import NUMBERS
 from tasks.report.by_group_figures import by_group_figures
 from tasks.report.curves import scores_by_group
 from tasks.report.explained import explained_figures
+from tasks.report.explained_inputs import input_figures
 from tasks.report.style import BAND, BREACH, COLOURS, GREY, STYLE, canvas, save
 from tasks.represent.records import Ratio, Represented
 from tasks.train.records import Epoch, Trained
@@ -63,7 +64,7 @@ def draw_figures(records: Mapping[str, Any], folder: Path) -> list[Path]:
         for on, path in opened.cubes(folder).items():
             figures |= _of_counts(read_counts(path.read_bytes()), on)
     if isinstance(explained := records.get("explanations"), Explained):
-        figures |= explained_figures(explained)
+        figures |= explained_figures(explained) | input_figures(explained, folder)
     return [save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()]
 
 

@@ -157,8 +157,8 @@ def test_figures_show_decisions_and_what_is_unreliable(
     )
     record = Explained(explanations=(explained["integrated gradients"], wrong))
     figures = input_figures(record, seen.folder)
-    assert set(figures) >= {"inputs-classes"}
-    titles = " ".join(axes.get_title(loc="left") for axes in figures["inputs-classes"].axes)
+    assert set(figures) >= {"explained-inputs-classes"}
+    titles = " ".join(axes.get_title(loc="left") for axes in figures["explained-inputs-classes"].axes)
     assert "UNRELIABLE" in titles.replace("\n", " ")
 
 
@@ -189,7 +189,7 @@ def test_recordings_are_explained_over_time_and_frequency(tmp_path: Path) -> Non
     found = {one.method: one for one in explain_inputs(context)}
     assert _holds(found["integrated gradients"].weights[0].feature, (300, 1800))
     figures = input_figures(Explained(explanations=tuple(found.values())), tmp_path)
-    assert isinstance(figures["inputs-classes"], Figure)
+    assert isinstance(figures["explained-inputs-classes"], Figure)
     features = context.predictor.features
     assert isinstance(features, AudioFeatures)
     edges_of_bands = band_hertz(features)

@@ -198,7 +198,7 @@ def test_a_table_and_a_picture_are_reported(made: Made, tmp_path: Path) -> None:
         assert found.reliable, found.checks
         assert _learns(found.layers[1:])
         figures = input_figures(Explained(explanations=(found,)), context.folder)
-        assert set(figures) == {"layers"}
+        assert set(figures) == {"explained-layers"}
 
 
 def _learns(layers: Sequence[Any]) -> bool:

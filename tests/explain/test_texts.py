@@ -16,6 +16,7 @@ from tasks.explain.attribution import integrated_gradients
 from tasks.explain.context import Context
 from tasks.explain.given import Given
 from tasks.explain.inputs import checked, explain_inputs, looks_of
+from tasks.explain.layers import layers_of, vectors_of, watch
 from tasks.explain.records import Explained, Explanation
 from tasks.explain.regions import naming, spelled
 from tasks.explain.ways import WAYS, Way, complete, found_by, ways_of
@@ -151,6 +152,14 @@ def test_what_a_tokenizer_puts_around_every_text_gets_nothing(tmp_path: Path) ->
     found = found_by(WAYS["integrated gradients"].method, given)
     assert (found[~given.there] == 0).all()
     assert np.abs(found[given.there]).max() > 0
+    weights = attention_weights(given.answer, given.steps)
+    assert np.allclose(weights.sum(axis=3), 1)
+    assert given.steps.real is not None
+    assert (weights.transpose(0, 3, 1, 2)[~given.steps.real.numpy()] == 0).all()
+    layers = layers_of(predictor.network)
+    seen = watch(predictor.network, layers, given.inputs)[layers[-1].name]
+    assert vectors_of(seen).shape == (10, WIDTH)
+    assert seen.places == int(given.steps.real.sum()) * seen.units
     # Kept or taken away, all features together are the text itself and nothing but what stands around it.
     shape = given.features(found).shape
     whole = given.with_features(np.ones(shape, bool))
@@ -181,8 +190,8 @@ def test_byte_pairs_are_spelled_as_they_are_read() -> None:
 def test_texts_are_drawn_with_what_no_font_has(read: Context, explained: dict[str, Explanation]) -> None:
     figures = input_figures(Explained(explanations=tuple(explained.values())), read.folder)
     assert set(figures) == {
-        "tokens-integrated-gradients",
-        "tokens-saliency",
-        "tokens-attention",
-        "attention-maps",
+        "explained-tokens-integrated-gradients",
+        "explained-tokens-saliency",
+        "explained-tokens-attention",
+        "explained-attention-maps",
     }
