@@ -116,6 +116,7 @@ def rates(predictor: Predictor, frame: pl.DataFrame, plan: Plan) -> pl.DataFrame
     )
     figures = [
         pl.len().alias("n"),
+        pl.col("positive").sum().alias("positives"),
         (pl.col("chosen") == pl.col("positive")).mean().alias("accuracy"),
         pl.col("chosen").mean().alias("selection rate"),
         pl.col("chosen").filter(pl.col("positive")).mean().alias("TPR"),
@@ -148,7 +149,7 @@ def adult(repeats: int) -> None:
         )
         plan = plan_of("adult", {**ADULT, "privacy": privacy})
         members = learned.filter(pl.col("row_digest").is_in(fit_rows(learned, plan)))
-        for _ in range(repeats):
+        for _ in range(1 if epsilon is None else repeats):  # without noise each is the same
             with tempfile.TemporaryDirectory() as scratch:
                 record, predictor, seconds = trained(plan, learned, Path(scratch))
             found = rates(predictor, test, plan)
@@ -169,34 +170,49 @@ def adult(repeats: int) -> None:
         cells = [f"{one['accuracy'][i]:.3f}, {one['TPR'][i]:.3f}" for one in means.values()]
         show(f"| {group} | {means[None]['n'][i]:,} | " + " | ".join(cells) + " |")
     if folder := os.environ.get("PRICE"):
-        draw(means, Path(folder) / "privacy_price.png")
+        draw(table, Path(folder) / "privacy_price.png")
 
 
 def _mean(runs: list[pl.DataFrame]) -> pl.DataFrame:
     """Mean of each figure over repeated trainings, groups in order."""
-    return pl.concat(runs).group_by("group", maintain_order=True).mean().with_columns(pl.col("n").cast(int))
+    return (
+        pl.concat(runs)
+        .group_by("group", maintain_order=True)
+        .mean()
+        .with_columns(pl.col("n", "positives").cast(int))
+    )
 
 
-def draw(means: dict[float | None, pl.DataFrame], path: Path) -> None:
-    """What each group's accuracy and TPR lose against the model without privacy, by epsilon."""
+def draw(table: dict[float | None, list[pl.DataFrame]], path: Path) -> None:
+    """What each group's accuracy and TPR lose against the model without privacy, by epsilon.
+
+    A mark is the mean of the trainings, its line reaches from the least to the most. Groups with too few rows
+    (of the positive class for TPR) are left out: there a row or two make the change.
+    """
     import matplotlib.pyplot as plt
 
     from tasks.report.style import COLOURS
 
-    figure, both = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
-    names = means[None]["group"].to_list()
-    private = [epsilon for epsilon in means if epsilon is not None]
-    for axes, rate in zip(both, ("accuracy", "TPR"), strict=True):
+    figure, both = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+    private = [epsilon for epsilon in table if epsilon is not None]
+    for axes, (rate, rows) in zip(both, (("accuracy", "n"), ("TPR", "positives")), strict=True):
+        without = _mean(table[None])
+        kept = (without[rows] >= JUDGED).to_numpy().nonzero()[0]
+        places = np.arange(len(kept))
         for k, epsilon in enumerate(private):
-            change = means[epsilon][rate].to_numpy() - means[None][rate].to_numpy()
-            axes.plot(change, range(len(names)), "osd^"[k], color=COLOURS[k], label=f"epsilon {epsilon:g}")
+            runs = np.stack([one[rate].to_numpy()[kept] for one in table[epsilon]])
+            change = runs - without[rate].to_numpy()[kept]
+            middle, at = change.mean(axis=0), places + 0.22 * (k - 1)
+            reach = np.abs(np.stack([change.min(axis=0), change.max(axis=0)]) - middle)
+            name = f"epsilon {epsilon:g}"
+            axes.errorbar(middle, at, xerr=reach, fmt="osd"[k], color=COLOURS[k], label=name, markersize=5)
         axes.axvline(0, color="0.6", linewidth=1)
         axes.set_xlabel(f"change in {rate} against no privacy")
-    both[0].set_yticks(
-        range(len(names)), [f"{g} ({n:,})" for g, n in zip(names, means[None]["n"], strict=True)]
-    )
-    both[0].invert_yaxis()
-    both[1].legend()
+        axes.set_yticks(places, [f"{without['group'][int(i)]} ({without[rows][int(i)]:,})" for i in kept])
+        axes.invert_yaxis()
+        axes.set_title("all rows of a group" if rows == "n" else "rows of the positive class", fontsize=10)
+        axes.locator_params(axis="x", nbins=5)
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(private))
     figure.savefig(path, dpi=150)
     show(f"\nFigure: {path}")
 
