@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,6 +36,7 @@ from tasks.replay.replay import Replay
 from tasks.replay.workspace import pinned_sources, rebuild_dataset
 from tasks.review.answers import COMMAND, problems_of, read_text, target_of
 from tasks.review.conclude import conclude
+from tasks.review.explained import keep
 from tasks.review.laid import Laid, lay_out
 from tasks.review.packet import PAGE, TABLE
 from tasks.review.records import ANSWER, PACKET, REFUSED, REVIEW, Answered, Packet, RefusedText, Reviewed
@@ -88,7 +89,8 @@ class Desk:
         pinned = pinned_sources(Replay(standing.folder, standing.entries, plan))
         with tempfile.TemporaryDirectory(prefix="assay-review-") as scratch:
             dataset = rebuild_dataset(plan, pinned, here, self.settings.mirror, Path(scratch))
-            return lay_out(standing, read_part(dataset, "test", plan.judgement))
+            read = partial(read_part, dataset, judgement=plan.judgement)
+            return lay_out(standing, read("test"), partial(read, "train"))
 
     def lay_out(self) -> Packet:
         """Make the packet, put it on record, and leave it where the reviewers get it.
@@ -101,6 +103,7 @@ class Desk:
             require_active(self.connection, self.version, self.folder)
             until = datetime.now(UTC) + timedelta(hours=self.standing.review.hours)
             packet = self.laid.packet(until.isoformat(timespec="seconds"))
+            keep(self.laid.explained, self.folder)
             self._add(PACKET, packet)
         self.laid.require_recorded(packet)
         self.laid.write(packet, self.place)

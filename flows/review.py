@@ -42,5 +42,6 @@ def review(target: str) -> State[Outcome]:
         if desk.standing.reviewed is None:
             desk.close()
         desk.file()
-        release(waiting)
-        return ended(desk.outcome)
+        outcome = desk.outcome
+    release(waiting)
+    return ended(outcome)

@@ -41,7 +41,7 @@ def review_problems(folder: Path, frame: pl.DataFrame) -> list[str]:
         frame: the test part, typed, as pinned.
     """
     standing = Standing.of(folder)
-    laid = lay_out(standing, frame)
+    laid = lay_out(standing, frame, frame.clear)  # the packet is on record: no training row is read
     asked = standing.asked
     try:
         laid.require_recorded(asked.packet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tasks.fairness.verdict import Verdicts
 from tasks.ingest.described import ROW_DIGEST, describe
 from tasks.review.conclude import Asking
 from tasks.review.draw import Examined, draw
-from tasks.review.explained import NONE
+from tasks.review.explained import NONE, Sentences, explain_rows, kept
 from tasks.review.packet import PAGE, TABLE, Sheet, digest_sheets, packet_page, packet_table, sheets_of
 from tasks.review.records import Packet
 from tasks.review.standing import Standing
@@ -30,11 +31,13 @@ class Laid:
         standing: the review.
         asking: the decisions, and what answers are held against.
         sheets: the decisions as they are shown.
+        explained: row_id -> sentences.
     """
 
     standing: Standing
     asking: Asking
     sheets: list[Sheet]
+    explained: Sentences
 
     @property
     def digest(self) -> str:
@@ -79,12 +82,13 @@ class Laid:
         write_atomically(folder / TABLE, packet_table(packet, self.sheets).encode())
 
 
-def lay_out(standing: Standing, frame: pl.DataFrame) -> Laid:
+def lay_out(standing: Standing, frame: pl.DataFrame, train: Callable[[], pl.DataFrame]) -> Laid:
     """Draw the decisions of a review, seeded by the frozen model.
 
     Args:
         standing: the review.
         frame: the test part, typed.
+        train: reads the training part likewise; called for a packet that is not on record yet.
 
     Raises:
         EvidenceError: if these are not the rows that were judged.
@@ -99,6 +103,11 @@ def lay_out(standing: Standing, frame: pl.DataFrame) -> Laid:
     seed = int(body_of(entries, "freeze")["digest"][:16], 16)
     examined = Examined(predictions, described, standing.label, judged)
     cases = draw(examined, standing.review, seed)
-    rows = [frame.row(case.row_id, named=True) for case in cases]
-    sheets = sheets_of(cases, rows, plan, lambda _row_id: [NONE], seed)
-    return Laid(standing, Asking(standing.review, plan.judgement, cases, described), sheets)
+    places = [case.row_id for case in cases]
+    if standing.packet is None:
+        explained = explain_rows(frame[places], described[places], train(), plan, standing.folder)
+    else:
+        explained = kept(standing.folder)
+    rows = [frame.row(place, named=True) for place in places]
+    sheets = sheets_of(cases, rows, plan, lambda row_id: explained.get(row_id) or [NONE], seed)
+    return Laid(standing, Asking(standing.review, plan.judgement, cases, described), sheets, explained)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +14,14 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.answer import answer, make_key
+from flows.desk import open_desk
 from infra.settings import settings
 from tasks.errors import PlanError
 from tasks.review.records import Wish
 from tasks.review.task import send_text
 
 from .conftest import Assay, Done, Workspace, body, steps
+from .test_replay import rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 HOURS = 0.02
@@ -193,27 +194,53 @@ def test_two_signed_approvals_move_the_alias(waiting: Waiting, assay: Assay) -> 
     verified = assay(waiting.workspace.top, "verify", "tiny@2", "--allow-unenrolled")
     assert verified.code == 0, verified
 
+    def forge(step: str, content: dict[str, Any]) -> None:
+        if step == "review-answer":
+            content["signed"]["answers"]["reason"] = "another"
 
-def test_a_rejection_leaves_the_alias_and_a_deleted_run_keeps_its_record(
-    waiting: Waiting, assay: Assay
-) -> None:
-    knows = truly(waiting.workspace)
+    rechain(dossier, forge)
+    forged = assay(waiting.workspace.top, "replay", str(dossier))
+    assert forged.code == 3, forged
+    assert "review: the answers of berta: the signature is not berta's over these answers" in forged.output
+
+
+def test_a_rejection_leaves_the_alias_and_outlives_the_run_in_mlflow(waiting: Waiting, assay: Assay) -> None:
+    knows, top = truly(waiting.workspace), waiting.workspace.top
     waiting.start()
     assert waiting.answer("berta", knows).exit_code == 0
-    client = MlflowClient(f"sqlite:///{waiting.workspace.top / 'var' / 'mlflow.db'}")
-    run_id = waiting.dossier.name
-    rejected = waiting.answer("cleo", knows, "reject", "too many errors near the threshold")
-    assert rejected.exit_code == 0
+    client, run_id = MlflowClient(f"sqlite:///{top / 'var' / 'mlflow.db'}"), waiting.dossier.name
+    client.delete_run(run_id)
+    assert waiting.answer("cleo", knows, "reject", "too many errors near the threshold").exit_code == 0
     done = waiting.end()
-    assert done.code == 3, done
-    assert "tiny@2 has no alias: cleo: too many errors near the threshold" in done.lines
-    assert waiting.workspace.aliases() == {"champion": 1}
+    assert done.code == 1, done
+    assert f"run {run_id} of tiny version 2 was deleted in MLflow" in done.errors
+    assert "is on record in" in done.errors
+    assert "Traceback" not in done.errors
+    assert body(waiting.dossier, "review")["outcome"] == "rejected"
+    assert waiting.tags()["assay.review"] == "awaits review"
+
+    client.restore_run(run_id)
+    filed = assay(top, "review", "tiny@2")
+    assert filed.code == 3, filed
+    assert "tiny@2 has no alias: cleo: too many errors near the threshold" in filed.lines
     assert waiting.tags()["assay.review"] == "rejected"
+    assert waiting.workspace.aliases() == {"champion": 1}
     with pytest.raises(PlanError, match="tiny version 2 was reviewed: rejected"):
         waiting.answer("berta", knows)
-    client.delete_run(run_id)
-    again = assay(waiting.workspace.top, "review", "tiny@2")
-    assert again.code == 1, again
-    assert f"run {run_id} of tiny version 2 was deleted in MLflow" in again.errors
-    assert "is on record in" in again.errors
-    assert json.loads((waiting.dossier / "records" / "00-plan.json").read_text())["step"] == "plan"
+
+
+def test_without_answers_the_time_runs_out_on_record(waiting: Waiting) -> None:
+    with open_desk(settings(), "tiny@2") as desk:
+        desk.lay_out()
+        with (
+            pytest.raises(PlanError, match="waiting already, in another process"),
+            open_desk(settings(), "tiny@2"),
+        ):
+            pass
+        assert desk.waits
+        desk.close()  # as the flow does where no text came
+        desk.file()
+    assert (desk.outcome.title, desk.outcome.exit_code) == ("Timed out", 4)
+    assert steps(waiting.dossier)[-2:] == ["review-packet", "review"]
+    assert waiting.tags()["assay.review"] == "timed out"
+    assert waiting.workspace.aliases() == {"champion": 1}
