@@ -100,7 +100,8 @@ def publish_documents(connection: Connection, run_id: str, folder: Path) -> None
         EvidenceError: a page shows what the evidence does not bear out.
         RegistryError: when MLflow refuses.
     """
-    texts = {f"dossier/{path.relative_to(folder)}": path.read_text("utf-8") for path in write_documents(folder)}
+    pages = write_documents(folder)
+    texts = {f"dossier/{path.relative_to(folder)}": path.read_text(encoding="utf-8") for path in pages}
     log_run(connection, run_id, Contents(texts=texts))
 
 
