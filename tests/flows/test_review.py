@@ -24,7 +24,7 @@ from .conftest import Assay, Done, Workspace, body, steps
 from .test_replay import rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-HOURS = 0.02
+HOURS = 0.05
 """How long the flow waits at most: a test that fails must not wait for a week."""
 Decide = Callable[[Mapping[str, str]], str]
 
