@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from .conftest import Assay, Workspace, body, steps
 from .slices import slice_plan
-from .test_killed import kill_in_training
 
 pytestmark = pytest.mark.timeout(240)
 EPOCHS = 4  # long enough to be caught in them
+
+
+def kill_in_training(workspace: Workspace, assay: Assay) -> None:
+    """Kill a run once it has a checkpoint; forked from the warm process, it needs no start of its own."""
+    children = Path(f"/proc/{assay.warm.pid}/task/{assay.warm.pid}/children")
+    before = set(children.read_text().split())
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(assay, workspace.top, "retrain", "tiny")
+        while not list((workspace.top / "var" / "checkpoints").rglob("epoch-*.safetensors")):
+            assert not run.done(), run.result()
+            time.sleep(0.02)
+        (child,) = {*children.read_text().split()} - before
+        os.kill(int(child), signal.SIGKILL)
+        assert run.result().code == -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")
