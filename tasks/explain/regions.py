@@ -133,10 +133,11 @@ def naming(features: TextFeatures, tokens: torch.Tensor, terms: Mapping[str, Seq
     ids = tokens.numpy()
     tokenizer = Tokenizer.from_str(features.tokenizer)
     around = set(tokenizer.encode("").ids)
+    unknown = tokenizer.token_to_id(json.loads(features.tokenizer)["model"].get("unk_token") or "")
     found = np.zeros(ids.shape, bool)
     for term in (term for of_group in terms.values() for term in of_group):
         wanted = [token for token in tokenizer.encode(term).ids if token not in around]
-        size = len(wanted)
+        size = 0 if unknown in wanted else len(wanted)  # else every unknown word would name the group
         for start in range(ids.shape[1] - size + 1 if size else 0):
             here = (ids[:, start : start + size] == wanted).all(axis=1)
             found[here, start : start + size] = True
