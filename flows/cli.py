@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import errno
 import gc
-import logging
-import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
-if TYPE_CHECKING:
-    from flows.outcome import Outcome
+from flows.command import leave, run, stop_if_unchanged
 
 app = typer.Typer(
     help="Retrain models under an audit: every verdict is computed, every number can be rebuilt.",
@@ -41,8 +35,8 @@ def retrain(
 ) -> None:
     """Validate, train, judge and register. Exit 0 registered, 3 refused, 4 undecided, 1 crashed."""
     if not force:
-        _stop_if_unchanged(plan, changes or [])
-    _run("retrain", plan=plan, force=force, changes=changes or [])
+        stop_if_unchanged(plan, changes or [])
+    run("retrain", plan=plan, force=force, changes=changes or [])
 
 
 @app.command()
@@ -81,7 +75,7 @@ def audit(  # noqa: PLR0913, PLR0917 - an option each
     columns = Columns(
         label=label, prediction=prediction, groups=tuple(group), score=score, weight=weight, unit=unit
     )
-    _leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html, publish))
+    leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html, publish))
 
 
 @app.command()
@@ -104,7 +98,7 @@ def replay(
         _replay_audit(Path(target), data, retrain)
     if data is not None:
         _wrong("--data goes with an audit's JSON file; a dossier names its data itself")
-    _run("replay", target=target, retrain=retrain)
+    run("replay", target=target, retrain=retrain)
 
 
 @app.command()
@@ -127,7 +121,7 @@ def verify(
     from flows.verify import run_verify
     from infra.settings import settings
 
-    _leave(run_verify(target, trust or [], ca, settings(), allow_unenrolled=allow_unenrolled))
+    leave(run_verify(target, trust or [], ca, settings(), allow_unenrolled=allow_unenrolled))
 
 
 @app.command()
@@ -147,7 +141,7 @@ def anchor(
     from flows.anchor import run_anchor
     from infra.settings import settings
 
-    _leave(run_anchor(target, tsa, ca, settings(), git_tag=git_tag))
+    leave(run_anchor(target, tsa, ca, settings(), git_tag=git_tag))
 
 
 @app.command()
@@ -161,25 +155,25 @@ def documents(
     from flows.documents import run_documents
     from infra.settings import settings
 
-    _leave(run_documents(target, settings(), write=write))
+    leave(run_documents(target, settings(), write=write))
 
 
 @app.command()
 def check(plan: PlanName) -> None:
     """Check a plan and its data; nothing is trained. Exit 3 if the data would be refused."""
-    _run("check", plan=plan)
+    run("check", plan=plan)
 
 
 @app.command()
 def compare(plan: PlanName) -> None:
     """Train a plan with and without each step against bias; say what each changed. Registers nothing."""
-    _run("compare", plan=plan)
+    run("compare", plan=plan)
 
 
 @app.command()
 def monitor(plan: PlanName) -> None:
     """Look at the champion's new rows: drift, population, fairness. Exit 0 stable, 3 crossed, 4 undecided."""
-    _run("monitor", plan=plan)
+    run("monitor", plan=plan)
 
 
 @app.command()
@@ -193,7 +187,7 @@ def forget(
     """Leave a person's rows out of later versions, and delete the copies that hold them."""
     from flows.forget import run_forget
 
-    _leave(run_forget(plan, unit, row))
+    leave(run_forget(plan, unit, row))
 
 
 @app.command()
@@ -204,7 +198,7 @@ def sweep(
     """Seek personal values in all that runs left, however wrapped. Exit 3 names each file."""
     from flows.sweep import run_sweep
 
-    _leave(run_sweep(values, places))
+    leave(run_sweep(values, places))
 
 
 @app.command()
@@ -229,14 +223,14 @@ def review(
     from tasks.errors import PlanError
 
     if new_key is not None:
-        _leave(make_key(new_key))
+        leave(make_key(new_key))
     if target is None:
         raise PlanError("review", ["MODEL@REF is expected (adult@3), or --new-key FILE"])
     if key is None and answers is None and verdict is None:
-        _run("review", target=target)
+        run("review", target=target)
     if key is None or answers is None or verdict is None:
         raise PlanError("review", ["to answer give --key, --answers and --verdict; to open a review, none"])
-    _leave(answer(target, key, answers, verdict, reason))
+    leave(answer(target, key, answers, verdict, reason))
 
 
 @app.command()
@@ -245,7 +239,7 @@ def rollback(
     reason: Annotated[str, typer.Option(help="why; it stays on record")],
 ) -> None:
     """Give the alias `champion` back to the champion before."""
-    _run("rollback", model=model, reason=reason)
+    run("rollback", model=model, reason=reason)
 
 
 @app.command()
@@ -271,15 +265,7 @@ def _replay_audit(path: Path, data: Path | None, retrain: bool) -> None:
 
     if retrain:
         _wrong("--retrain goes with a dossier; an audit trained nothing")
-    _leave(replay_audit(path, data))
-
-
-def _leave(outcome: Outcome) -> NoReturn:
-    """Print an outcome and leave with its exit code."""
-    from flows.outcome import show
-
-    show(outcome)
-    raise typer.Exit(outcome.exit_code)
+    leave(replay_audit(path, data))
 
 
 def _wrong(problem: str) -> NoReturn:
@@ -288,56 +274,10 @@ def _wrong(problem: str) -> NoReturn:
     raise PlanError("replay", [problem])
 
 
-def _stop_if_unchanged(name: str, changes: list[str]) -> None:
-    """Leave at once where the flow would find nothing to do: it needs no server to say so."""
-    from flows.outcome import show
-    from flows.unchanged import unchanged
-    from infra.settings import prepare_environment, settings
-    from tasks.errors import RegistryError
-    from tasks.plan import load_plan
-    from tasks.register.client import connect
-
-    prepare_environment(settings())
-    plan = load_plan(name, settings().data, changes)
-    with suppress(RegistryError):  # the flow meets it again, and files the crash
-        outcome = unchanged(plan, connect(settings().mlflow_uri, settings().artifact_root))
-        if outcome is not None:
-            show(outcome)
-            raise typer.Exit(outcome.exit_code)
-
-
-def _run(name: str, **parameters: object) -> None:
-    """Run ``flows.NAME:NAME`` on a Prefect server, print its outcome and leave with its exit code."""
-    from infra.embedded import prefect_server, without_heartbeats
-    from infra.settings import settings
-
-    # An error is told once, by `main`: Prefect's log of it stays in Prefect. Read when prefect is imported.
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    with prefect_server(settings()) as server:
-        # The server starts while the flow's libraries are imported.
-        flow: Callable[..., Outcome] = getattr(import_module(f"flows.{name}"), name)
-        from flows.outcome import show
-
-        _quieten()
-        gc.freeze()  # what is imported stays: no need to search it for cycles again and again
-        server.ready()
-        with without_heartbeats():
-            outcome = flow(**parameters)
-    show(outcome)
-    raise typer.Exit(outcome.exit_code)
-
-
-def _quieten() -> None:
-    """Leave the terminal to the run's own lines; what libraries log stays in Prefect."""
-    for name in ("dvc", "great_expectations", "evidently", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it raises what it logs
-
-
 def main() -> None:
     """Run the command line; an error that is meant for the person is printed without a traceback."""
-    # Imports make a million objects and no cycle that ends: by Python's own threshold of 700 a quarter of their
-    # time goes into searching for some.
+    # Imports make a million objects and no cycle that ends: by Python's own threshold of 700 a quarter of
+    # their time goes into searching for some.
     gc.set_threshold(50_000, 20, 20)
     from tasks.errors import AssayError
 

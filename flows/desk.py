@@ -26,6 +26,7 @@ from tasks.evidence.records import Record
 from tasks.evidence.signature import sign_dossier
 from tasks.ingest.parts import read_part
 from tasks.register.client import Connection, connect
+from tasks.register.publish import publish_documents
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import Version, resolve, tag_version
 from tasks.register.reviews import HEAD, file_records, require_active, succession_problem
@@ -200,6 +201,7 @@ class Desk:
         standing = self.standing
         trusted = standing.plan.operations.signing.trusted_keys
         require_active(self.connection, self.version, self.folder)
+        publish_documents(self.connection, self.version.run_id, self.folder)
         signed = sign_dossier(self.folder, signing_key(self.settings.signing_key, self.settings.var, trusted))
         file_records(self.connection, self.version, self.folder, tags)
         file_signature(self.connection, self.version.run_id, self.folder, signed, standing.registration)

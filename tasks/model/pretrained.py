@@ -80,7 +80,7 @@ class Tokens:
     def spread(self, tokens: torch.Tensor) -> torch.Tensor:
         """(tokens, width) to (n, steps, width), zero where a text was filled up."""
         padded = tokens.new_zeros(self.real.numel(), tokens.shape[1])
-        return padded.index_copy(0, self.places, tokens).unflatten(0, self.real.shape)
+        return padded.index_copy(0, self.places, tokens).view(*self.real.shape, -1)
 
 
 class NormalisedLast(Block):

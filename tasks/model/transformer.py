@@ -85,7 +85,7 @@ class Block(nn.Module):
     def mix(self, asked: torch.Tensor, real: torch.Tensor | None) -> torch.Tensor:
         """Queries, keys and values (n, steps, 3 x width) to the values as attended to, (n, steps, width)."""
         # to three of (n, heads, steps, width / heads)
-        query, key, value = asked.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = asked.view(*asked.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         seen = None if real is None else real[:, None, None, :]
         share = self.share if self.training else 0.0
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, seen, share)

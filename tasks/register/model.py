@@ -171,4 +171,4 @@ def _signature(
     ]
     # Nobody is the default, and the model refuses to answer nobody.
     caller = ParamSchema([ParamSpec("caller", DataType.string, "")]) if predictor.noise is not None else None
-    return ModelSignature(inputs=input_schema(columns, example), outputs=Schema(outputs), params=caller)
+    return ModelSignature(inputs=input_schema(columns, example), outputs=Schema(outputs), params=caller)  # type: ignore[arg-type] # mlflow: None is none

@@ -110,6 +110,25 @@ def tag_version(connection: Connection, name: str, version: str, tags: Mapping[s
             client.set_model_version_tag(name, version, key, value)
 
 
+def describe_version(connection: Connection, name: str, version: str, page: str) -> None:
+    """Put a page before what a version's description says already; doing so again changes nothing.
+
+    Args:
+        connection: MLflow.
+        name: the model.
+        version: its number.
+        page: Markdown.
+
+    Raises:
+        RegistryError: when MLflow can't write it.
+    """
+    with connection.doing(f"describe {name} version {version}") as client:
+        present = client.get_model_version(name, version).description or ""
+        if not present.startswith(page):
+            told = fitting(f"{page}\n{present}".strip(), LONGEST_DESCRIPTION)
+            client.update_model_version(name, version, told)
+
+
 def champion(connection: Connection, name: str) -> Version | None:
     """The version that serves, or None while there is none.
 

@@ -144,6 +144,17 @@ def log_run(connection: Connection, run_id: str, contents: Contents) -> None:
         upload_folder(connection, run_id, folder, path)
 
 
+def page_of(connection: Connection, run_id: str, artifact: str) -> str:
+    """Where MLflow shows an artifact of a run: an address relative to any page of the same server.
+
+    Raises:
+        RegistryError: when the run can't be read.
+    """
+    with connection.doing(f"look up run {run_id}") as client:
+        experiment = client.get_run(run_id).info.experiment_id
+    return f"#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
+
+
 def upload_folder(connection: Connection, run_id: str, folder: Path, artifact_path: str = "") -> None:
     """Upload every file of ``folder`` into the run, below ``artifact_path``.
 

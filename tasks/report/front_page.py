@@ -6,58 +6,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from tasks.fairness.verdict import Judged, Verdict
-from tasks.fairness.words import both_pairs, by, decided_by, limit_of, measured, number, words
+from tasks.fairness.words import both_pairs, by, limit_of, number, words
 from tasks.plan import Plan
 from tasks.report.by_group import Tables
+from tasks.report.decided import SHOWN, decided, markdown
 from tasks.report.explained_page import explained_lines
 from tasks.report.made import made
 
 COLOURS = {Verdict.PASS: "green", Verdict.FAIL: "red", Verdict.INCONCLUSIVE: "yellow"}
-SHOWN = 20  # problems and warnings listed; the rest is counted and stands in the dossier
 
 TEMPLATE = """\
-# {{ headline }}
-
-{% for line in because %}
-> {{ line | cell }}
-{% endfor %}
-
-{% if trained and trained.decision %}
-**{{ trained.decision.sentence | cell }}.** \
-Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On validation rows \
-{{ trained.decision.accuracy | num }} are decided rightly, \
-{{ trained.decision.accuracy_before | num }} without it.
-{% for line in trained.decision.notes %}
-{{ line | cell }}.
-{% endfor %}
-
-{% endif %}
-{% if judged %}
-| verdict | metric | by | measured | bounds | limit | decided by |
-|---|---|---|---|---|---|---|
-{% for one in judged %}
-| **{{ one.verdict }}** | {{ one.metric | words }} | {{ one | by | cell }} \
-| {{ one | measured | cell }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
-| {{ one | decided | cell }} |
-{% endfor %}
-
-{% for one in judged if one.settles %}
-- To settle {{ one.metric | words }} by {{ one | by | cell }}: {{ one.settles | cell }}
-{% endfor %}
-
-{% endif %}
+{{ decided }}
 {% if allowance %}
 *{{ (allowance.summary[0] | upper ~ allowance.summary[1:]) | cell }}.*
 
 {% endif %}
 {% if loosened and loosened.sentences %}
-## Less strict than {{ loosened.since | cell }}
+### Less strict than {{ loosened.since | cell }}
 
 {% for line in loosened.sentences %}
 - {{ line | cell }}
@@ -65,7 +35,7 @@ Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On va
 
 {% endif %}
 {% if performance %}
-## Performance on the test part
+### Performance on the test part
 
 | metric | value | 95% interval | rows | required of a first champion |
 |---|---|---|---|---|
@@ -82,7 +52,7 @@ Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On va
 
 {% endif %}
 {% for heading, rows in by_group %}
-### {{ heading | cell }}
+#### {{ heading | cell }}
 
 | {{ rows[0] | map("cell") | join(" | ") }} |
 |{{ "---|" * (rows[0] | length) }}
@@ -91,16 +61,8 @@ Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On va
 {% endfor %}
 
 {% endfor %}
-{% if registration and registration.paired %}
-{% set paired = registration.paired %}
-Against version {{ registration.champion_before }} on the same {{ paired.n | count }} rows: \
-{{ paired.metric }} {{ paired.difference | signed }}, limits {{ paired.low | signed }} to \
-{{ paired.high | signed }}, margin -{{ paired.margin }}: **{{ paired.verdict }}** \
-({{ paired.better | count }} rows better, {{ paired.worse | count }} worse).
-
-{% endif %}
 {% if made %}
-## How it was made
+### How it was made
 
 {% for line in made %}
 - {{ line | cell }}
@@ -108,7 +70,7 @@ Against version {{ registration.champion_before }} on the same {{ paired.n | cou
 
 {% endif %}
 {% if explained %}
-## What the model looks at
+### What the model looks at
 
 {% for line in explained %}
 - {{ line | cell }}
@@ -116,7 +78,7 @@ Against version {{ registration.champion_before }} on the same {{ paired.n | cou
 
 {% endif %}
 {% if sample %}
-## Representativeness
+### Representativeness
 
 {% for line in sample.warnings[:shown] %}
 - {{ line | cell }}
@@ -142,7 +104,7 @@ beyond their limit{% if drifted %}: {{ drifted | join(", ") | cell }}{% endif %}
 
 {% endif %}
 {% if unjudged %}
-## Groups not judged
+### Groups not judged
 
 Too few rows to judge, by the plan's rule; listed, never merged or dropped.
 
@@ -154,7 +116,7 @@ Too few rows to judge, by the plan's rule; listed, never merged or dropped.
 {% endfor %}
 
 {% endif %}
-## Where to look
+### Where to look
 
 | | |
 |---|---|
@@ -172,7 +134,13 @@ Too few rows to judge, by the plan's rule; listed, never merged or dropped.
 """
 
 
-def front_page(plan: Plan, records: Mapping[str, Any], folder: Path, tables: Tables = ()) -> str:
+def front_page(
+    plan: Plan,
+    records: Mapping[str, Any],
+    folder: Path,
+    tables: Tables = (),
+    links: Mapping[str, str] | None = None,
+) -> str:
     """Markdown for the run's description, in GitHub's dialect.
 
     Args:
@@ -180,32 +148,34 @@ def front_page(plan: Plan, records: Mapping[str, Any], folder: Path, tables: Tab
         records: step -> record, as in the dossier; a run that ended early has fewer.
         folder: the dossier.
         tables: how each group fares, from :func:`tasks.report.by_group.tables`.
+        links: name -> address of the pages to read next.
     """
     verdicts, sample = records.get("verdicts"), records.get("representativeness")
     opened, registration = records.get("opening"), records.get("registration")
     judged: Sequence[Judged] = verdicts.judged if verdicts else ()
-    page: str = _template().render(
-        headline=_headline(plan, records),
-        because=_because(records),
-        judged=judged,
-        performance=opened.performance if opened else (),
-        audits=opened.audits if opened else {},
-        required={each.metric: each.minimum for each in plan.judgement.performance},
-        by_group=tables,
-        registration=registration,
-        allowance=records.get("spending"),
-        loosened=records.get("loosened"),
-        sample=sample,
-        drifted=[column.column for column in sample.drift if column.drifted] if sample else [],
-        unjudged=_unjudged(judged),
-        target=f"{plan.name}@{registration.version}" if registration else folder.as_posix(),
-        folder=folder.as_posix(),
-        data=records.get("data"),
-        trained=records.get("freeze"),
-        made=made(plan, records),
-        explained=explained_lines(records.get("explanations")),
-        digests=plan.digests,
-        shown=SHOWN,
+    page: str = (
+        markdown()
+        .from_string(TEMPLATE)
+        .render(
+            decided=decided(plan, records, links).rstrip() + "\n",
+            performance=opened.performance if opened else (),
+            audits=opened.audits if opened else {},
+            required={each.metric: each.minimum for each in plan.judgement.performance},
+            by_group=tables,
+            allowance=records.get("spending"),
+            loosened=records.get("loosened"),
+            sample=sample,
+            drifted=[column.column for column in sample.drift if column.drifted] if sample else [],
+            unjudged=_unjudged(judged),
+            target=f"{plan.name}@{registration.version}" if registration else folder.as_posix(),
+            folder=folder.as_posix(),
+            data=records.get("data"),
+            trained=records.get("freeze"),
+            made=made(plan, records),
+            explained=explained_lines(records.get("explanations")),
+            digests=plan.digests,
+            shown=SHOWN,
+        )
     )
     return page
 
@@ -229,23 +199,6 @@ def terminal_table(judged: Sequence[Judged]) -> Table:
     return table
 
 
-def _headline(plan: Plan, records: Mapping[str, Any]) -> str:
-    ending, registration = records.get("ending"), records.get("registration")
-    word = ending.ending if ending else "Running"
-    if registration is None:
-        return f"{word}: {plan.name}, no model version"
-    waiting = ", awaits its review" if registration.awaits else ", no alias"
-    alias = f", {registration.alias}" if registration.alias else waiting
-    return f"{word}: {plan.name} version {registration.version}{alias}"
-
-
-def _because(records: Mapping[str, Any]) -> list[str]:
-    ending = records.get("ending")
-    lines = [line for line in ending.message.splitlines() if line.strip()] if ending else []
-    more = [f"... and {len(lines) - SHOWN} more lines, in the dossier."] if len(lines) > SHOWN else []
-    return lines[:SHOWN] + more
-
-
 def _unjudged(judged: Sequence[Judged]) -> list[tuple[str, Any]]:
     found = {
         (one.attribute, rate.rate_name, rate.group): (one.attribute, rate)
@@ -254,31 +207,3 @@ def _unjudged(judged: Sequence[Judged]) -> list[tuple[str, Any]]:
         if not rate.judged
     }
     return list(found.values())
-
-
-def _cell(text: object) -> str:
-    """Text that stays inside its table cell, and is text to whoever renders it."""
-    return str(text).replace("<", "&lt;").replace("|", r"\|").replace("\n", " ")
-
-
-def _template() -> Any:
-    environment = Environment(
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, not HTML: `_cell` escapes what comes from data
-    )
-    environment.filters |= {
-        "cell": _cell,
-        "by": by,
-        "words": words,
-        "num": number,
-        "limit": limit_of,
-        "decided": decided_by,
-        "measured": measured,
-        "signed": lambda value: f"{value:+.4f}",
-        "percent": lambda value: f"{value:.2%}",
-        "count": lambda value: f"{value:,}",
-        "atleast": lambda value: "" if value is None else f"≥ {value:g}",
-    }
-    return environment.from_string(TEMPLATE)

@@ -1,4 +1,4 @@
-"""The pages of a real run: in the dossier and in MLflow, every figure as in the evidence, stale ones named."""
+"""The pages of a real run: in the dossier and in MLflow, each figure as in the evidence."""
 
 from __future__ import annotations
 
