@@ -26,6 +26,7 @@ from tasks.evidence.records import Record
 from tasks.evidence.signature import sign_dossier
 from tasks.ingest.parts import read_part
 from tasks.register.client import Connection, connect
+from tasks.register.described import describe_review
 from tasks.register.publish import publish_documents
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import Version, resolve, tag_version
@@ -182,6 +183,7 @@ class Desk:
             filing = Filing(self.connection, self.version.run_id, self.settings.var / "locks", {})
             with turn(f"promote {self.version.name}"):
                 give_alias(filing, registration)
+        describe_review(self.connection, self.version, reviewed.outcome, reviewed.because, reviewed.alias)
 
     @property
     def outcome(self) -> Outcome:

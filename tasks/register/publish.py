@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.documents.render import write_documents
+from tasks.documents.render import FOLDER, write_documents
 from tasks.evaluate.records import Opened
 from tasks.evidence.records import Dataset
 from tasks.fairness.verdict import Verdicts
@@ -14,15 +14,24 @@ from tasks.fairness.words import by
 from tasks.plan import Plan
 from tasks.plan.judgement import TEST
 from tasks.register.client import Connection
+from tasks.register.described import describe_version
 from tasks.register.keys import key
 from tasks.register.records import Registration
-from tasks.register.runs import Contents, Input, log_run
+from tasks.register.runs import Contents, Input, log_run, page_of
 from tasks.report.by_group import tables
+from tasks.report.decided import decided
 from tasks.report.front_page import front_page
 from tasks.represent.records import Represented
 from tasks.train.records import Trained, Tuned
 
 TIMINGS = "timings.json"
+DOSSIER = "dossier"
+PAGES = {
+    "audit page": "audit.html",
+    "model card": "model_card.html",
+    "technical documentation": "annex_iv.html",
+}
+"""What the front page leads to -> the page among the documents of the dossier."""
 
 
 def publish(
@@ -52,6 +61,7 @@ def publish(
     draw_figures(records, folder)
     tuned = records.get("tuning")
     carried_out = plan.changed(tuned.changes) if isinstance(tuned, Tuned) else plan
+    links = {name: page_of(connection, run_id, f"{DOSSIER}/{FOLDER}/{file}") for name, file in PAGES.items()}
     log_run(
         connection,
         run_id,
@@ -60,11 +70,14 @@ def publish(
             metrics=dict(metrics_of(records)),
             series=_series(records.get("freeze")),
             tags=tags,
-            description=front_page(plan, records, folder, tables(records, folder)),
-            folders={"dossier": folder},
+            description=front_page(plan, records, folder, tables(records, folder), links),
+            folders={DOSSIER: folder},
             inputs=_inputs(records.get("data")),
         ),
     )
+    if isinstance(registration := records.get("registration"), Registration):
+        page = decided(plan, records, links)
+        describe_version(connection, registration.model, registration.version, page, _in_words(records))
 
 
 def publish_timings(
@@ -81,11 +94,10 @@ def publish_timings(
     Raises:
         RegistryError: when MLflow refuses.
     """
-    metrics = {
-        key(group, name): value for group in ("cost", "seconds") for name, value in timings[group].items()
-    }
+    metrics = {key("usage", name): value for name, value in timings["cost"].items()}
+    metrics |= {key("usage", "seconds", step): value for step, value in timings["seconds"].items()}
     text = (folder / TIMINGS).read_text(encoding="utf-8")
-    log_run(connection, run_id, Contents(metrics=metrics, texts={f"dossier/{TIMINGS}": text}))
+    log_run(connection, run_id, Contents(metrics=metrics, texts={f"{DOSSIER}/{TIMINGS}": text}))
 
 
 def publish_documents(connection: Connection, run_id: str, folder: Path) -> None:
@@ -101,18 +113,36 @@ def publish_documents(connection: Connection, run_id: str, folder: Path) -> None
         RegistryError: when MLflow refuses.
     """
     pages = write_documents(folder)
-    texts = {f"dossier/{path.relative_to(folder)}": path.read_text(encoding="utf-8") for path in pages}
+    texts = {f"{DOSSIER}/{path.relative_to(folder)}": path.read_text(encoding="utf-8") for path in pages}
     log_run(connection, run_id, Contents(texts=texts))
 
 
+def _in_words(records: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a version that a list of versions shows; the digests are for programs."""
+    registration, tags = records["registration"], {"assay.audit_page": f"{DOSSIER}/{FOLDER}/audit.html"}
+    if isinstance(verdicts := records.get("verdicts"), Verdicts):
+        tags["assay.verdicts"] = verdicts.summary
+    if (paired := registration.paired) is not None:
+        tags["assay.against_champion"] = (
+            f"{paired.verdict} than version {registration.champion_before}: {paired.metric} "
+            f"{paired.difference:+.4f} ({paired.low:+.4f} to {paired.high:+.4f}), margin -{paired.margin:g}"
+        )
+    return tags
+
+
 def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every number of a run under a readable name; undefined ones are left out."""
+    """Every number of a run under a readable name; undefined ones are left out.
+
+    MLflow draws a section of charts for all that share the part before the last slash, in alphabetical order:
+    champion, gate and group come first, and a section holds what is to be compared by eye.
+    """
+    if isinstance(registration := records.get("registration"), Registration):
+        yield from _against_champion(registration)
     if isinstance(opened := records.get("opening"), Opened):
         for on, found in {TEST: opened, **opened.audits}.items():
             for estimate in found.performance:
-                yield key(on, estimate.name), estimate.value
-                yield key(on, f"{estimate.name} low"), estimate.low
-                yield key(on, f"{estimate.name} high"), estimate.high
+                for name, value in (("", estimate.value), (" low", estimate.low), (" high", estimate.high)):
+                    yield key("performance", on, f"{estimate.name}{name}"), value
     if isinstance(verdicts := records.get("verdicts"), Verdicts):
         yield from _judged(verdicts)
     if isinstance(sample := records.get("representativeness"), Represented):
@@ -120,8 +150,15 @@ def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     if isinstance(trained := records.get("freeze"), Trained):
         for name, value in trained.validation.items():
             yield key("validation", name), value
-        yield "cost/parameters", trained.parameters
-        yield "cost/flops", trained.flops
+        yield "usage/parameters", trained.parameters
+        yield "usage/flops", trained.flops
+
+
+def _against_champion(registration: Registration) -> Iterator[tuple[str, float]]:
+    if (paired := registration.paired) is not None:
+        for name, value in (("", paired.difference), (" low", paired.low), (" high", paired.high)):
+            yield key("champion", f"{paired.metric} difference{name}"), value
+        yield "champion/margin", -paired.margin
 
 
 def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:
@@ -132,7 +169,7 @@ def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:
                 yield key("gate", attribute, f"{judged.metric}{name}"), value
         for group in judged.groups:
             if group.rate is not None:
-                yield key("group", attribute, group.group, group.rate_name), group.rate
+                yield key("group", attribute, group.rate_name, group.group), group.rate
 
 
 def _representation(sample: Represented) -> Iterator[tuple[str, float]]:
@@ -140,7 +177,7 @@ def _representation(sample: Represented) -> Iterator[tuple[str, float]]:
         if ratio.ratio is not None:
             yield key("representation", ratio.attribute, ratio.level), ratio.ratio
     for column in sample.drift:
-        yield key("drift", column.column), column.value
+        yield key("representation drift", column.column), column.value
     if sample.raked is not None:
         yield "representation/effective share", sample.raked.effective_share
         yield "representation/maximum weight", sample.raked.maximum_weight

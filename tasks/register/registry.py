@@ -27,6 +27,11 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 HISTORY = "assay.history."
 LOCK_WAIT = 60.0  # seconds; a promotion holds the lock while it compares two models
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
+ABOUT = (
+    "Each version was judged before it came here; its description says how, and leads to its audit page. "
+    "`champion` serves, `challenger` was not shown to be as good, a version without either is undecided or "
+    "awaits its review. Each move of `champion` is a tag `assay.history`."
+)
 
 
 @dataclass(frozen=True)
@@ -108,25 +113,6 @@ def tag_version(connection: Connection, name: str, version: str, tags: Mapping[s
     with connection.doing(f"tag {name} version {version}") as client:
         for key, value in sorted(tags.items()):
             client.set_model_version_tag(name, version, key, value)
-
-
-def describe_version(connection: Connection, name: str, version: str, page: str) -> None:
-    """Put a page before what a version's description says already; doing so again changes nothing.
-
-    Args:
-        connection: MLflow.
-        name: the model.
-        version: its number.
-        page: Markdown.
-
-    Raises:
-        RegistryError: when MLflow can't write it.
-    """
-    with connection.doing(f"describe {name} version {version}") as client:
-        present = client.get_model_version(name, version).description or ""
-        if not present.startswith(page):
-            told = fitting(f"{page}\n{present}".strip(), LONGEST_DESCRIPTION)
-            client.update_model_version(name, version, told)
 
 
 def champion(connection: Connection, name: str) -> Version | None:
@@ -312,7 +298,7 @@ def _if_there(read: Callable[[], ModelVersion]) -> Version | None:
 
 def _ensure_model(client: MlflowClient, name: str) -> None:
     try:
-        client.create_registered_model(name)
+        client.create_registered_model(name, description=ABOUT)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

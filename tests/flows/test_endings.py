@@ -59,11 +59,11 @@ def test_run_in_mlflow_holds_what_a_reviewer_reads(first_run: tuple[Workspace, D
     metrics = dict(workspace.query("select key, value from latest_metrics"))
     evaluated = body(workspace.dossiers()[0], "opening")["performance"]
     assert {estimate["name"]: estimate["value"] for estimate in evaluated} == {
-        "accuracy": pytest.approx(metrics["test/accuracy"]),
-        "auc": pytest.approx(metrics["test/auc"]),
-        "macro_f1": pytest.approx(metrics["test/macro_f1"]),
+        "accuracy": pytest.approx(metrics["performance/test/accuracy"]),
+        "auc": pytest.approx(metrics["performance/test/auc"]),
+        "macro_f1": pytest.approx(metrics["performance/test/macro_f1"]),
     }
-    assert {"cost/parameters", "cost/flops", "train/loss", "seconds/freeze"} < set(metrics)
+    assert {"usage/parameters", "usage/flops", "train/loss", "usage/seconds/freeze"} < set(metrics)
     tags = dict(workspace.query("select key, value from tags"))
     assert "PASS" in tags["mlflow.note.content"]
     assert "## What the model looks at" in tags["mlflow.note.content"]

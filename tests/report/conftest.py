@@ -11,6 +11,7 @@ from tasks.evaluate.records import Estimate, Opened, Paired
 from tasks.evidence.records import Dataset, FileRef, Part
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import GroupRate, Judged, Verdict, Verdicts
+from tasks.register.records import Registration
 from tasks.represent.records import ColumnDrift, Raked, Ratio, Represented
 from tasks.train.records import Epoch, Trained
 
@@ -215,9 +216,14 @@ def records(
             ),
         ),
         "verdicts": verdicts,
-        "registration": SimpleNamespace(
+        "registration": Registration(
+            ending="Registered",
+            model="adult",
             version="3",
+            model_uri="models:/m-1",
             alias="champion",
+            because="4 PASS of 4 limits; version 3 is champion",
+            served_rows=16281,
             champion_before="2",
             paired=Paired(
                 n=16281,
