@@ -38,10 +38,11 @@ def read(paths: Sequence[Path], data: Text) -> pl.DataFrame:
 def made_of_text(data: Text) -> dict[str, pl.Expr]:
     """Columns that follow from the text: what describes it, its identities and its frames."""
     text = pl.col(data.text)
+    plain = text.str.normalize("NFKC")  # as tokenizers fold it: a term in wide letters is read as the term
     return {
         **describe_text(text),
-        **{name: _identity(text, levels) for name, levels in data.identities.items()},
-        **{name: _frame(text, data.identities[by]) for name, by in data.frames.items()},
+        **{name: _identity(plain, levels) for name, levels in data.identities.items()},
+        **{name: _frame(plain, data.identities[by]) for name, by in data.frames.items()},
     }
 
 

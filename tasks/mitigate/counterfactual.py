@@ -45,7 +45,7 @@ def _swapped(
     sample: Sample, step: Counterfactual, judgement: Judgement, data: Text, rng: np.random.Generator
 ) -> Sample:
     """Copies of texts with their terms swapped; what is made of a text is made anew."""
-    texts = sample.frame[data.text].to_list()
+    texts = sample.frame[data.text].str.normalize("NFKC").to_list()
     terms = [term for pair in step.swaps for term in pair]
     pattern = pattern_of(terms)
     there = np.array([row for row, text in enumerate(texts) if pattern.search(text)], np.int64)

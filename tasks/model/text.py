@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 import numpy as np
 import pandas as pd
@@ -86,9 +87,12 @@ class TextFeatures:
         return pattern_of(self.masked)
 
     def _given(self, texts: Iterable[str]) -> list[str]:
-        """What the tokenizer is given of the texts: their starts, with the terms masked."""
+        """What the tokenizer is given of the texts: their starts, with the terms masked.
+
+        They are folded before, as the tokenizer would after it: a term in wide letters is the term.
+        """
         cut = [text[: self.length * CHARACTERS_A_TOKEN] for text in texts]
-        return [self._terms.sub(TERM, text) for text in cut] if self.masked else cut
+        return [self._terms.sub(TERM, normalize("NFKC", text)) for text in cut] if self.masked else cut
 
     def encode(self, frame: Table) -> Inputs:
         """``tokens``, int32 (n, length), filled up with 0; a text is cut after ``length`` tokens.

@@ -61,6 +61,7 @@ def test_a_text_is_described_by_length_words_and_shares(tmp_path: Path) -> None:
         ("mankind", "none"),
         ("batman", "none"),
         ("WOMAN", "women"),
+        ("\uff37\uff4f\uff4d\uff41\uff4e", "women"),
         ("an old   lady", "women"),
         ("lady", "none"),
         ("man or woman", "several"),

@@ -19,7 +19,14 @@ from tests.pretrained import write_pretrained
 
 TERMS = ("woman", "man", "african", "african american", "c.p")
 TEXTS = ["a woman came", "the Man went!", "an African American spoke", "they came, they went"]
-ALIKE = ["a WOMAN came", "a man came", "a african came", "a African \n american came", "a C.P came"]
+ALIKE = [
+    "a WOMAN came",
+    "a man came",
+    "a african came",
+    "a African \n american came",
+    "a C.P came",
+    "a \uff4d\uff41\uff4e came",
+]
 KINDS = ("word", "bpe", "wordpiece")
 
 
