@@ -18,12 +18,13 @@ from rich.console import Console
 from flows.outcome import Outcome
 from flows.turns import turn
 from infra.settings import Settings
+from tasks.documents.render import write_documents
 from tasks.errors import EvidenceError, PlanError, Refusal
 from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.keys import signing_key
 from tasks.evidence.records import Record
-from tasks.evidence.signature import sign_dossier
+from tasks.evidence.signature import Signed, sign_dossier
 from tasks.ingest.parts import read_part
 from tasks.register.client import Connection, connect
 from tasks.register.described import describe_review
@@ -200,16 +201,21 @@ class Desk:
 
     def _file(self, tags: dict[str, str]) -> None:
         """Sign the dossier as it is now, and bring the run's copy and the version's tags up to date."""
-        standing = self.standing
-        trusted = standing.plan.operations.signing.trusted_keys
         require_active(self.connection, self.version, self.folder)
         publish_documents(self.connection, self.version.run_id, self.folder)
-        signed = sign_dossier(self.folder, signing_key(self.settings.signing_key, self.settings.var, trusted))
+        signed = self._sign()
         file_records(self.connection, self.version, self.folder, tags)
-        file_signature(self.connection, self.version.run_id, self.folder, signed, standing.registration)
+        file_signature(self.connection, self.version.run_id, self.folder, signed, self.standing.registration)
+
+    def _sign(self) -> Signed:
+        trusted = self.standing.plan.operations.signing.trusted_keys
+        return sign_dossier(self.folder, signing_key(self.settings.signing_key, self.settings.var, trusted))
 
     def _add(self, step: str, record: Record) -> None:
+        """Record a step, and sign: a dossier that waits for its next answer is whole too."""
         Dossier(self.folder).add(step, record)
+        write_documents(self.folder)
+        self._sign()
 
 
 @contextmanager
