@@ -156,17 +156,23 @@ def metrics_of(records: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _against_champion(registration: Registration) -> Iterator[tuple[str, float]]:
     if (paired := registration.paired) is not None:
-        for name, value in (("", paired.difference), (" low", paired.low), (" high", paired.high)):
-            yield key("champion", f"{paired.metric} difference{name}"), value
-        yield "champion/margin", -paired.margin
+        ends = {"difference": paired.difference, "low": paired.low, "high": paired.high}
+        for name, value in {**ends, "margin": -paired.margin}.items():
+            yield key("champion", paired.metric, name), value
 
 
 def _judged(verdicts: Verdicts) -> Iterator[tuple[str, float]]:
     for judged in verdicts.judged:
         attribute = by(judged)
-        for name, value in (("", judged.measurement), (" low", judged.low), (" high", judged.high)):
+        shown = {
+            "measured": judged.measurement,
+            "low": judged.low,
+            "high": judged.high,
+            "limit": judged.limit,
+        }
+        for name, value in shown.items():
             if value is not None:
-                yield key("gate", attribute, f"{judged.metric}{name}"), value
+                yield key("gate", attribute, judged.metric, name), value
         for group in judged.groups:
             if group.rate is not None:
                 yield key("group", attribute, group.rate_name, group.group), group.rate

@@ -93,8 +93,7 @@ def register(
             *([f"Differentially private: {told}."] if told else []),
             *([f"Answers with noise: {noise.sentence}."] if noise else []),
             *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
-            verdicts.summary,
-            f"Judged on {evaluated.rows} test rows; see the run for the verdict table.",
+            f"{verdicts.summary}, judged on {evaluated.rows:,} test rows.",
         ]
     )
     version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)

@@ -37,11 +37,11 @@ Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On va
 
 {% endif %}
 {% if judged %}
-| verdict | metric | by | measured | bounds | limit | decided by |
-|---|---|---|---|---|---|---|
+| verdict | limit | measured | bounds | decided by |
+|---|---|---|---|---|
 {% for one in judged %}
-| **{{ one.verdict }}** | {{ one.metric | words }} | {{ one | by | cell }} \
-| {{ one | measured | cell }} | {{ one.low | num }} to {{ one.high | num }} | {{ one | limit }} \
+| **{{ one.verdict }}** | {{ one.metric | words }} by {{ one | by | cell }} {{ one | limit | whole }} \
+| {{ one | measured | cell }} | {{ (one.low | num ~ " to " ~ one.high | num) | whole }} \
 | {{ one | decided | cell }} |
 {% endfor %}
 
@@ -57,7 +57,7 @@ Each decision reads {{ trained.decision.columns | join(" and ") | cell }}. On va
 | difference | limits | worse by at most | better / worse rows |
 |---|---|---|---|---|---|---|
 | **{{ paired.verdict }}** | {{ values[0] | num }} | {{ values[1] | num }} \
-| {{ paired.difference | signed }} | {{ paired.low | signed }} to {{ paired.high | signed }} \
+| {{ paired.difference | signed }} | {{ (paired.low | signed ~ " to " ~ paired.high | signed) | whole }} \
 | {{ paired.margin }} | {{ paired.better | count }} / {{ paired.worse | count }} |
 
 {% endif %}
@@ -127,6 +127,7 @@ def markdown() -> Environment:
     )
     environment.filters |= {
         "cell": cell,
+        "whole": lambda text: text.replace(" ", "\u00a0"),  # a limit or an interval is not broken in two
         "by": by,
         "words": words,
         "num": number,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -19,17 +18,15 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.answer import make_key
 from flows.verify import run_verify
 from infra.embedded import LOCAL_API
 from infra.settings import Settings
 
-ROOT = Path(__file__).parents[2]
-ADULT = ROOT / "data" / "adult"
-SCRIPT = Path(sys.executable).with_name("assay")
-ROWS = {"train": 4000, "test": 2500}
-# Values that 4,000 training rows may hold too seldom for a test row with one to be predicted.
-RARE = ("Never-worked", "Without-pay", "Armed-Forces", "Priv-house-serv", "Preschool", "Married-AF-spouse")
+from .tiny import write_tiny
 
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(sys.executable).with_name("assay")
 REGISTERED_STEPS = [
     "plan",
     "environment",
@@ -277,42 +274,9 @@ def write_workspace(mirror: Path, top: Path) -> Workspace:
         mirror: holds Adult.
         top: a folder to make.
     """
-    (top / "data" / "tiny").mkdir(parents=True)
-    for name in ("card.md", "population.csv"):
-        shutil.copy(ADULT / name, top / "data" / "tiny" / name)
-    document = yaml.safe_load((ADULT / "plan.yaml").read_text())
-    sources = []
-    for part, count in ROWS.items():
-        content = "".join(f"{line}\n" for line in _adult(mirror, part)[:count]).encode()
-        (top / f"{part}.csv").write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        source = {"name": f"{part}.csv", "sha256": digest, "part": part, "origins": [f"file:{part}.csv"]}
-        sources.append(source)
-    document["judgement"]["data"]["sources"] = sources
-    document["judgement"] |= {
-        "expectations": {"minimum_rows": {"train": 3000, "test": 2000}},
-        "limits": [{"metric": "demographic_parity_difference", "attribute": "sex", "limit": 0.5}],
-        "performance": [{"metric": "accuracy", "minimum": 0.7}],
-        "too_small": {"policy": "inconclusive"},
-    }
-    document["recipe"] = {
-        "seed": 1,
-        "features": {"embedding": 4, "bins": 16},
-        "model": {"kind": "mlp", "hidden": [16]},
-        "training": {"epochs": 3, "batch": 256, "optimizer": {"rate": 0.01}},
-    }
-    explained = {"decisions": 2, "rows": 40, "background": 10}
-    document["operations"] = {"compute": {"threads": 1}, "explanations": explained}
     workspace = Workspace(top)
-    workspace.write(document)
+    workspace.write(write_tiny(mirror, top))
     return workspace
-
-
-def _adult(mirror: Path, part: str) -> list[str]:
-    name = {"train": "adult.data", "test": "adult.test"}[part]
-    with gzip.open(next(mirror.rglob(f"{name}.gz")), "rt") as file:
-        lines = file.read().splitlines()
-    return [line for line in lines if "United-States" in line and not any(value in line for value in RARE)]
 
 
 @pytest.fixture(scope="session")
@@ -342,3 +306,40 @@ def workspace(registered: Workspace, tmp_path: Path) -> Workspace:
 def blank(unrun: Workspace, tmp_path: Path) -> Workspace:
     """A copy of the workspace in which nothing was run."""
     return unrun.copy_to(tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Key file and public key of each reviewer, and of a stranger."""
+    folder = tmp_path_factory.mktemp("keys")
+    made = {}
+    for name in ("ada", "berta", "cleo", "stranger"):
+        path = folder / f"{name}.pem"
+        made[name] = (path, make_key(path).lines[-1].rpartition(" ")[2])
+    return made
+
+
+@pytest.fixture(scope="session")
+def awaiting(
+    registered: Workspace,
+    assay: Assay,
+    keys: Mapping[str, tuple[Path, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Workspace:
+    """A workspace whose version 2, started by Ada, awaits its review. Copy, don't touch."""
+    workspace = registered.copy_to(tmp_path_factory.mktemp("awaiting") / "workspace")
+    document = workspace.document()
+    reviewers = {name: keys[name][1] for name in ("ada", "berta", "cleo")}
+    document["operations"]["review"] = {
+        "reviewers": reviewers,
+        "decisions": 24,
+        "wrong_share": 0.25,
+        "hours": 0.05,  # a test that fails must not wait for a week
+    }
+    workspace.write(document)
+    done = assay(workspace.top, "retrain", "tiny", "--force", ASSAY_AUTHOR="Ada")
+    assert done.code == 0, done
+    assert "version 2 awaits its review: approved by two reviewers it is champion" in done.output
+    assert "Approval    assay review tiny@2" in done.lines
+    assert workspace.aliases() == {"champion": 1}
+    return workspace

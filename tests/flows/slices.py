@@ -16,7 +16,8 @@ import yaml
 from tasks.ingest.archive import digest_source
 from tasks.ingest.sources import fetch
 from tasks.plan.source import Source
-from tests.flows.conftest import RARE, ROOT, Workspace
+from tests.flows.conftest import ROOT, Workspace
+from tests.flows.tiny import RARE
 from tests.pretrained import STRUCTURE, write_pretrained
 
 ROWS = {"train": 1500, "test": 900, "all": 2000}

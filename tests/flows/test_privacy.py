@@ -11,7 +11,8 @@ from tasks.privacy.keys import Key, file_mark
 from tasks.privacy.sweep import sweep
 from tasks.privacy.tokens import token
 
-from .conftest import ROWS, Assay, Workspace, body
+from .conftest import Assay, Workspace, body
+from .tiny import ROWS
 
 SECRET = hashlib.sha256(b"of this test").digest()
 KEY = Key(SECRET, "tiny")

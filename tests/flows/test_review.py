@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from flows.answer import answer, make_key
+from flows.answer import answer
 from flows.desk import open_desk
 from infra.settings import settings
 from tasks.errors import PlanError
@@ -21,49 +20,10 @@ from tasks.review.records import Wish
 from tasks.review.task import send_text
 
 from .conftest import Assay, Done, Workspace, body, steps
+from .reviewers import Decide, filled, truly
 from .test_replay import rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-HOURS = 0.05
-"""How long the flow waits at most: a test that fails must not wait for a week."""
-Decide = Callable[[Mapping[str, str]], str]
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
-    """Key file and public key of each reviewer, and of a stranger."""
-    folder = tmp_path_factory.mktemp("keys")
-    made = {}
-    for name in ("ada", "berta", "cleo", "stranger"):
-        path = folder / f"{name}.pem"
-        made[name] = (path, make_key(path).lines[-1].rpartition(" ")[2])
-    return made
-
-
-@pytest.fixture(scope="module")
-def awaiting(
-    registered: Workspace,
-    assay: Assay,
-    keys: Mapping[str, tuple[Path, str]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Workspace:
-    """A workspace whose version 2, started by Ada, awaits its review. Copy, don't touch."""
-    workspace = registered.copy_to(tmp_path_factory.mktemp("awaiting") / "workspace")
-    document = workspace.document()
-    reviewers = {name: keys[name][1] for name in ("ada", "berta", "cleo")}
-    document["operations"]["review"] = {
-        "reviewers": reviewers,
-        "decisions": 24,
-        "wrong_share": 0.25,
-        "hours": HOURS,
-    }
-    workspace.write(document)
-    done = assay(workspace.top, "retrain", "tiny", "--force", ASSAY_AUTHOR="Ada")
-    assert done.code == 0, done
-    assert "version 2 awaits its review: approved by two reviewers it is champion" in done.output
-    assert "Approval    assay review tiny@2" in done.lines
-    assert workspace.aliases() == {"champion": 1}
-    return workspace
 
 
 @dataclass
@@ -99,15 +59,7 @@ class Waiting:
 
     def fill(self, decide: Decide) -> Path:
         """A filled-in table."""
-        packet = self.workspace.top / "var" / "reviews" / "tiny" / "2" / "packet.csv"
-        with packet.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        path = packet.with_name("answers.csv")
-        with path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
-            writer.writeheader()
-            writer.writerows(row | {"decision": decide(row)} for row in rows)
-        return path
+        return filled(self.workspace.top / "var" / "reviews" / "tiny" / "2" / "packet.csv", decide)
 
     def answer(self, name: str, decide: Decide, verdict: Wish = "approve", reason: str = "") -> Any:
         return answer("tiny@2", self.keys[name][0], self.fill(decide), verdict, reason)
@@ -128,16 +80,6 @@ def waiting(
     settings.cache_clear()
     yield Waiting(workspace, assay, keys)
     settings.cache_clear()
-
-
-def truly(workspace: Workspace) -> Decide:
-    """Decide as one who knows every row's label."""
-    known = {
-        tuple("(missing)" if value == "?" else value for value in row[:-1]): row[-1].rstrip(".")
-        for row in workspace.rows("test")
-    }
-    columns = list(workspace.document()["judgement"]["data"]["columns"])
-    return lambda row: known[tuple(row[name] for name in columns)]
 
 
 def test_two_signed_approvals_move_the_alias(waiting: Waiting, assay: Assay) -> None:

@@ -27,13 +27,13 @@ def test_decision_and_verdicts_come_first(plan: Plan, records: dict[str, Any]) -
     lines = front_page(plan, records, FOLDER).splitlines()
     assert lines[0] == "## Registered: adult version 3, champion"
     assert "4 PASS of 4 limits" in lines[1]
-    assert lines[3].startswith("| verdict | metric | by |")
+    assert lines[3].startswith("| verdict | limit | measured | bounds |")
     assert lines[5] == (
-        "| **PASS** | demographic parity difference | sex | 0.0834 | 0.0712 to 0.0957 | ≤ 0.14 "
+        "| **PASS** | demographic parity difference by sex ≤\u00a00.14 | 0.0834 | 0.0712\u00a0to\u00a00.0957 "
         "| selection rate: Male 0.2260 against Female 0.1430, n=16,281 |"
     )
-    assert "| **INCONCLUSIVE** | demographic parity ratio | race |" in lines[7]
-    assert "≥ 0.5" in lines[7]
+    assert "| **INCONCLUSIVE** | demographic parity ratio by race" in lines[7]
+    assert "≥\u00a00.5" in lines[7]
     assert "undefined" in lines[8]
 
 
@@ -60,7 +60,7 @@ def test_the_champion_met_and_the_pages_to_read_come_before_the_rest(
     assert lines[3] == "Read: [audit page](#/a) · [model card](#/b)"
     assert page.index("| verdict |") < page.index("### Against the champion, version 2")
     assert page.index("### Against the champion") < page.index("### Performance")
-    assert "| **not worse** | 0.8585 | 0.8573 | +0.0012 | -0.0021 to +0.0045 | 0.01 |" in page, (
+    assert "| **not worse** | 0.8585 | 0.8573 | +0.0012 | -0.0021\u00a0to\u00a0+0.0045 | 0.01 |" in page, (
         "the champion's own figure is the new one's less the difference"
     )
     alone = {**records, "registration": records["registration"].model_copy(update={"paired": None})}
