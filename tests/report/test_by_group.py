@@ -103,7 +103,7 @@ def test_the_run_shows_them(kind: str, request: pytest.FixtureRequest, tmp_path:
     page = front_page(load_plan("adult", ROOT / "data"), records, tmp_path, tables(records, tmp_path))
     heading = {"classes": "Recall, precision and F1 by class and sex", "numbers": "Errors by sex"}[kind]
     lines = page.splitlines()
-    start = lines.index(f"### {heading}")
+    start = lines.index(f"#### {heading}")
     table = [line for line in lines[start + 2 : start + 8] if line.startswith("|")]
     assert len(table) == 5  # the head, its line, two groups and all rows
     assert len({line.count("|") for line in table}) == 1
