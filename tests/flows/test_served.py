@@ -15,7 +15,6 @@ import pytest
 from tests.conftest import missing
 
 from .conftest import Workspace
-from .test_bad_input import COLUMNS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 SERVE = """
@@ -53,7 +52,8 @@ def answer(registered: Workspace, tmp_path_factory: pytest.TempPathFactory) -> d
     if not sys.platform.startswith("linux"):
         missing("the interpreter's own folders are those of Linux here")
     database = f"sqlite:///{registered.top / 'var' / 'mlflow.db'}"
-    arguments = [sysconfig.get_paths()["purelib"], database, registered.top / "test.csv", json.dumps(COLUMNS)]
+    columns = json.dumps(list(registered.document()["judgement"]["data"]["columns"]))
+    arguments = [sysconfig.get_paths()["purelib"], database, registered.top / "test.csv", columns]
     # -S leaves out site, and with it the .pth file by which an editable install finds the project.
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", SERVE, *arguments],
