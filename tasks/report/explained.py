@@ -9,7 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.explain.records import Check, Explained, Explanation, GroupWeight, Single
+from tasks.explain.records import Explained, Explanation, GroupWeight, Single
+from tasks.report.explained_page import failed
 from tasks.report.style import BREACH, COLOURS, DASHES, GREY, MARKERS, STYLE, canvas
 
 FEATURES, OF_GROUPS, OF_DECISION, DECISIONS = 12, 8, 6, 6
@@ -28,11 +29,6 @@ def explained_figures(explained: Explained) -> dict[str, Figure]:
     if any(each.singles for each in of_output):
         figures["explained-decisions"] = decisions_figure(of_output)
     return figures
-
-
-def failed(checks: Sequence[Check]) -> str:
-    """The checks that do not hold, in words."""
-    return ", ".join(check.name for check in checks if not check.holds) or "no check was made"
 
 
 @rc_context(STYLE)

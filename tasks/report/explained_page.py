@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.explain.records import Counterfactuals, Explained, Explanation
+from tasks.explain.records import Check, Counterfactuals, Explained, Explanation
 from tasks.fairness.words import number
-from tasks.report.explained import failed
 
 MOST = 5
+
+
+def failed(checks: Sequence[Check]) -> str:
+    """The checks that do not hold, in words."""
+    return ", ".join(check.name for check in checks if not check.holds) or "no check was made"
 
 
 def explained_lines(explained: Any) -> list[str]:

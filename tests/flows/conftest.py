@@ -20,7 +20,6 @@ import yaml
 
 from flows.answer import make_key
 from flows.verify import run_verify
-from infra.embedded import LOCAL_API
 from infra.settings import Settings
 
 from .tiny import write_tiny
@@ -98,18 +97,6 @@ class Assay:
             Done(code, output.read_text(), errors.read_text())
             for code, (output, errors) in zip(codes, printed, strict=True)
         ]
-
-    def script(self, folder: Path, *arguments: str, **environment: str) -> Done:
-        """Run the installed console script, its start included."""
-        done = subprocess.run(
-            [SCRIPT, *arguments],
-            cwd=folder,
-            env={**self.environment, "PREFECT_API_URL": self.api, LOCAL_API: self.api, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
 
 
 @dataclass(frozen=True)
@@ -283,9 +270,9 @@ def write_workspace(mirror: Path, top: Path) -> Workspace:
 def first_run(
     unrun: Workspace, assay: Assay, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Workspace, Done]:
-    """A workspace after one retrain by the real console script, and what it printed. Copy, don't touch."""
+    """A workspace after one retrain, and what it printed. Copy, don't touch."""
     workspace = unrun.copy_to(tmp_path_factory.mktemp("registered") / "workspace")
-    done = assay.script(workspace.top, "retrain", "tiny")
+    done = assay(workspace.top, "retrain", "tiny")
     assert done.code == 0, done
     return workspace, done
 

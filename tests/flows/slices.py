@@ -66,7 +66,8 @@ def slice_plan(name: str, mirror: Path, top: Path) -> Workspace:
         recipe["features"]["embedding"] = 8
     if model == "pretrained":
         recipe["model"]["files"] = _pretrained(top)
-    document["operations"] = {"compute": {"threads": 1}}
+    explained = {"decisions": 1, "rows": 24, "background": 6}
+    document["operations"] = {"compute": {"threads": 1}, "explanations": explained}
     workspace = Workspace(top)
     workspace.write(document)
     return workspace

@@ -15,7 +15,7 @@ from tests.validate.broken import REFUSED
 
 from .conftest import Assay, Workspace, body, steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 # One that a stage of DVC refuses, one of all rows and one of a single value: tests/validate has every kind.

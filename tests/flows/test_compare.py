@@ -10,7 +10,7 @@ import yaml
 
 from .conftest import Assay, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FURTHER = {
     "half": {"mitigation": [{"kind": "reweighing", "attribute": "sex", "strength": 0.5}]},

@@ -15,7 +15,7 @@ from infra.embedded import LOCAL_API
 
 from .conftest import REGISTERED_STEPS, SCRIPT, Assay, Workspace, body, steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def slowly(workspace: Workspace) -> None:

@@ -28,7 +28,7 @@ from tasks.plan import Plan, read_locked
 
 from .conftest import ROOT, Assay, Done, Workspace, body, steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STEPS = ["champion", "rows", "looks", "comparison", "verdicts", "ending"]
 AT = datetime(2026, 11, 1, tzinfo=UTC)

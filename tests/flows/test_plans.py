@@ -11,7 +11,7 @@ from tasks.plan import plan_names
 from .conftest import ROOT, Assay, body, steps
 from .slices import slice_plan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 ELSEWHERE = ("adult", "adult-unmitigated", "adult-private")
 """Plans that test_adult.py runs at full size, and test_private.py on a slice."""
 ENDINGS = {0: "Registered", 3: "Refused", 4: "Undecided"}

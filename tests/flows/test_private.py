@@ -13,7 +13,7 @@ import pytest
 from .conftest import Assay, Workspace, body, steps
 from .slices import slice_plan
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 EPOCHS = 4  # long enough to be caught in them
 
 

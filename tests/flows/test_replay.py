@@ -16,7 +16,7 @@ from tests.conftest import missing
 
 from .conftest import ROOT, Assay, Done, Workspace, body
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

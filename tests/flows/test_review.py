@@ -23,7 +23,7 @@ from .conftest import Assay, Done, Workspace, body, steps
 from .reviewers import Decide, filled, truly
 from .test_replay import rechain
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass

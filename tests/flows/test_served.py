@@ -16,7 +16,7 @@ from tests.conftest import missing
 
 from .conftest import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SERVE = """
 import importlib.util, json, os, sys
 sys.path.append(sys.argv[1])
@@ -52,7 +52,7 @@ def answer(registered: Workspace, tmp_path_factory: pytest.TempPathFactory) -> d
     if not sys.platform.startswith("linux"):
         missing("the interpreter's own folders are those of Linux here")
     database = f"sqlite:///{registered.top / 'var' / 'mlflow.db'}"
-    columns = json.dumps(list(registered.document()["judgement"]["data"]["columns"]))
+    columns = json.dumps([*registered.document()["judgement"]["data"]["columns"], "income"])
     arguments = [sysconfig.get_paths()["purelib"], database, registered.top / "test.csv", columns]
     # -S leaves out site, and with it the .pth file by which an editable install finds the project.
     done = subprocess.run(

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import REGISTERED_STEPS, Assay, Workspace, body, steps
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_trials_are_nested_runs_and_the_chosen_one_trains_the_model(blank: Workspace, assay: Assay) -> None:

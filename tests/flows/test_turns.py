@@ -15,7 +15,7 @@ from infra.embedded import LOCAL_API, is_shared
 
 from .conftest import ROOT, Assay, Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 HOLD = """
 import sys
 from flows.turns import turn

@@ -24,7 +24,7 @@ from tests.conftest import missing
 from .conftest import Assay, Workspace, body
 from .test_replay import edit, rechain
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

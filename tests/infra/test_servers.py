@@ -41,7 +41,7 @@ DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "tiny"}, 240.0
 BUCKET = "assay"
 HOLD = "from flows.turns import turn\nwith turn('retrain killed'): print('held', flush=True); input()"
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True)
