@@ -26,6 +26,8 @@ from tasks.plan.locked import CARD, STATED
 FOLDER = "documents"
 TIMINGS = "timings.json"
 LAW_144 = "local_law_144.html"
+MOST = 8
+"""Features shown of an explanation, the heaviest first."""
 PAGES = ("audit.html", "model_card.html", "annex_iv.html", LAW_144)
 
 
@@ -105,6 +107,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         "timings": evidence.json(TIMINGS) if (folder / TIMINGS).is_file() else None,
         "clauses": answers(evidence, statements),
         "Held": Held,
+        "MOST": MOST,
         "style": page_style() + _text("documents.css"),
     }
     for name in PAGES:
