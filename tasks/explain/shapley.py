@@ -21,8 +21,8 @@ CHECKED = 20
 """Rows that the checks explain once more."""
 BACKGROUND = 10
 """Background rows of a check; another draw than the explanation's."""
-OF_LEFT = 0.8
-"""Of the budget: what the summary may take, the rest is for single decisions."""
+OF_LEFT = 0.6
+"""Of the budget: what the summary may take; more leaves too little for LIME on Adult."""
 DIGITS = 6
 
 
