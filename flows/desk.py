@@ -28,7 +28,6 @@ from tasks.evidence.signature import Signed, sign_dossier
 from tasks.ingest.parts import read_part
 from tasks.register.client import Connection, connect
 from tasks.register.described import describe_review
-from tasks.register.publish import publish_documents
 from tasks.register.register import Filing, give_alias
 from tasks.register.registry import Version, resolve, tag_version
 from tasks.register.reviews import HEAD, file_records, require_active, succession_problem
@@ -202,8 +201,7 @@ class Desk:
     def _file(self, tags: dict[str, str]) -> None:
         """Sign the dossier as it is now, and bring the run's copy and the version's tags up to date."""
         require_active(self.connection, self.version, self.folder)
-        publish_documents(self.connection, self.version.run_id, self.folder)
-        signed = self._sign()
+        signed = self._sign()  # the same bytes again, unless the key is another by now
         file_records(self.connection, self.version, self.folder, tags)
         file_signature(self.connection, self.version.run_id, self.folder, signed, self.standing.registration)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from importlib.resources import files
@@ -95,7 +96,8 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     evidence = Evidence(folder)
     derived = json.dumps(derived_tables(evidence), indent=1, ensure_ascii=False).encode() + b"\n"
     yield Path(TABLES).name, derived
-    tables = _tables(folder, derived)
+    # Not read back: a check writes nothing, and finds a file with other bytes.
+    tables = Sourced(json.loads(derived), TABLES, hashlib.sha256(derived).hexdigest())
     statements = evidence.json(STATED) if (folder / STATED).is_file() else None
     environment = _environment()
     context = {
@@ -113,15 +115,6 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
     for name in PAGES:
         if name != LAW_144 or any(law.law.plain.endswith("(Local Law 144 of 2021)") for law in _laws(tables)):
             yield name, environment.get_template(name).render(context).encode()
-
-
-def _tables(folder: Path, derived: bytes) -> Sourced:
-    """The derived tables as they will stand in their file."""
-    path = folder / TABLES
-    path.parent.mkdir(exist_ok=True)
-    if not path.is_file() or path.read_bytes() != derived:
-        write_atomically(path, derived)
-    return Evidence(folder).json(TABLES)
 
 
 def _laws(tables: Sourced) -> Iterator[Sourced]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,7 @@ class Evidence:
         Raises:
             EvidenceError: it is missing.
         """
-        file = self.folder / path
-        if not file.is_file():
-            raise EvidenceError(f"{file}: a page draws figures from it, and it is missing")
-        return Sourced(json.loads(file.read_bytes()), path, digest_file(file))
+        return self._read(path, json.loads)
 
     def text(self, path: str) -> Sourced:
         """The whole of a text file of the dossier, as one value.
@@ -135,7 +132,10 @@ class Evidence:
         Raises:
             EvidenceError: it is missing.
         """
+        return self._read(path, str)
+
+    def _read(self, path: str, parse: Callable[[str], Any]) -> Sourced:
         file = self.folder / path
         if not file.is_file():
-            raise EvidenceError(f"{file}: a page quotes it, and it is missing")
-        return Sourced(file.read_text(encoding="utf-8"), path, digest_file(file))
+            raise EvidenceError(f"{file}: a page draws from it, and it is missing")
+        return Sourced(parse(file.read_text(encoding="utf-8")), path, digest_file(file))

@@ -17,6 +17,7 @@ from tasks.errors import PlanError
 from tasks.evidence.digest import digest_file, write_atomically
 from tasks.plan.deidentification import FORGOTTEN
 from tasks.plan.plan import Plan
+from tasks.plan.statements import STATEMENTS, Statements
 
 UNIONS = ("data", "format", "label", "features", "model", "loss", "optimizer", "schedule")
 CARD_HEADINGS = ("Origin", "Licence", "Known limits")
@@ -46,7 +47,8 @@ def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
 
     Raises:
         PlanError: with every problem found: no such plan, YAML errors, unknown keys, wrong
-            types, rules between blocks, a missing card, a setting outside the recipe.
+            types, rules between blocks, a missing card, statements that can't be read, a setting outside
+            the recipe.
     """
     path = data / name / "plan.yaml"
     if not path.is_file():
@@ -58,7 +60,23 @@ def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
     plan = parse_plan(name, document, where=str(path))
     if problems := list(_card_problems(path.with_name("card.md"))):
         raise PlanError(str(path.with_name("card.md")), problems)
+    read_statements(path.parent)
     return plan
+
+
+def read_statements(folder: Path) -> Statements | None:
+    """What the provider states in a plan's folder; None where it has no such file.
+
+    Raises:
+        PlanError: with every problem: not YAML, an unknown key, an empty statement.
+    """
+    path = folder / STATEMENTS
+    if not path.is_file():
+        return None
+    try:
+        return Statements.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise PlanError(str(path), [line for detail in error.errors() for line in explain(detail)]) from error
 
 
 def plan_names(data: Path) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tasks.evidence.digest import ordered_json, write_atomically
 from tasks.evidence.records import Record
+from tasks.plan.load import read_statements
 from tasks.plan.plan import Plan
-from tasks.plan.statements import read_statements
 
 PLAN = "plan.json"
 CARD = "card.md"

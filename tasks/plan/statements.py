@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from tasks.errors import PlanError
 from tasks.plan.base import Member
-from tasks.plan.load import explain, read_document
 
 STATEMENTS = "statements.yaml"
 Said = Annotated[str, Field(min_length=1)] | None
@@ -40,18 +37,3 @@ class Statements(Member):
     declaration: Said = Field(None, description="8: the declaration of conformity")
     monitoring: Said = Field(None, description="9: the plan of Article 72")
     distributed: Said = Field(None, description="Local Law 144: when the tool was or will be put into use")
-
-
-def read_statements(folder: Path) -> Statements | None:
-    """The statements of a plan's folder; None where it has no such file.
-
-    Raises:
-        PlanError: with every problem: not YAML, an unknown key, an empty statement.
-    """
-    path = folder / STATEMENTS
-    if not path.is_file():
-        return None
-    try:
-        return Statements.model_validate(read_document(path))
-    except ValidationError as error:
-        raise PlanError(str(path), [line for detail in error.errors() for line in explain(detail)]) from error

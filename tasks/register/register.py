@@ -79,29 +79,12 @@ def register(
     Raises:
         RegistryError: when MLflow fails, or the registered model predicts otherwise than judged.
     """
-    connection, data = filing.connection, plan.judgement.data
-    described = data.described()
-    by, noise = rule_in(model_folder).by, noise_in(model_folder)
-    columns = {name: described.get(name) for name in (*data.inputs, *(by.columns if by else ()))}
-    logged = log_model(
-        connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags, key=filing.key
-    )
-    uri = logged.uri
-    told = filing.tags.get("assay.privacy")
-    description = "\n\n".join(
-        [
-            *([f"Differentially private: {told}."] if told else []),
-            *([f"Answers with noise: {noise.sentence}."] if noise else []),
-            *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
-            f"{verdicts.summary}, judged on {evaluated.rows:,} test rows.",
-        ]
-    )
-    version = create_version(connection, plan.name, filing.run_id, uri, filing.tags, description)
-    check_served(connection, uri, rows, predictions, kind_of(plan.judgement))
+    connection = filing.connection
+    version, logged = _make_version(filing, plan, rows, verdicts, model_folder)
+    check_served(connection, logged.uri, rows, predictions, kind_of(plan.judgement))
     reviewed = _asks_for_review(plan, verdicts)
     if verdicts.verdict is not Verdict.PASS and not reviewed:
-        undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
-        because = "\n".join([verdicts.summary, *undecided])
+        because = "\n".join([verdicts.summary, *_undecided(verdicts)])
         return _registration(version, "Undecided", None, because, None, None, evaluated.rows, logged)
     succession = Succession(
         connection,
@@ -120,6 +103,36 @@ def register(
     return _awaiting(made, filing.author, verdicts, decision) if reviewed else made
 
 
+def _make_version(
+    filing: Filing, plan: Plan, rows: pd.DataFrame, verdicts: Verdicts, model_folder: Path
+) -> tuple[Version, Logged]:
+    """Log the frozen model and make a version of it, which says what reads a group and what is noisy."""
+    described = plan.judgement.data.described()
+    by, noise = rule_in(model_folder).by, noise_in(model_folder)
+    inputs = (*plan.judgement.data.inputs, *(by.columns if by else ()))
+    columns = {name: described.get(name) for name in inputs}
+    logged = log_model(
+        filing.connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags, key=filing.key
+    )
+    told = filing.tags.get("assay.privacy")
+    description = "\n\n".join(
+        [
+            *([f"Differentially private: {told}."] if told else []),
+            *([f"Answers with noise: {noise.sentence}."] if noise else []),
+            *([f"{by.sentence}. Each decision reads {' and '.join(by.columns)}."] if by else []),
+            f"{verdicts.summary}, judged on {len(rows):,} test rows.",
+        ]
+    )
+    version = create_version(
+        filing.connection, plan.name, filing.run_id, logged.uri, filing.tags, description
+    )
+    return version, logged
+
+
+def _undecided(verdicts: Verdicts) -> list[str]:
+    return [one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE]
+
+
 def _asks_for_review(plan: Plan, verdicts: Verdicts) -> bool:
     """Whether reviewers stand between the version and its alias."""
     if verdicts.verdict is Verdict.PASS:
@@ -130,7 +143,6 @@ def _asks_for_review(plan: Plan, verdicts: Verdicts) -> bool:
 def _awaiting(made: Registration, author: str, verdicts: Verdicts, decision: Decision) -> Registration:
     """The same registration without its alias, which reviewers may give."""
     assert made.alias is not None  # noqa: S101 - decided just before
-    undecided = (one.sentence for one in verdicts.judged if one.verdict is Verdict.INCONCLUSIVE)
     awaits = (
         f"version {made.version} awaits its review: approved by two reviewers it is {made.alias}; "
         f"{decision.because}"
@@ -139,7 +151,7 @@ def _awaiting(made: Registration, author: str, verdicts: Verdicts, decision: Dec
         update={
             "ending": "Registered" if verdicts.verdict is Verdict.PASS else "Undecided",
             "alias": None,
-            "because": "\n".join([f"{verdicts.summary}; {awaits}", *undecided]),
+            "because": "\n".join([f"{verdicts.summary}; {awaits}", *_undecided(verdicts)]),
             "awaits": Awaited(alias=made.alias, author=author),
         }
     )

@@ -29,7 +29,7 @@ def file_records(connection: Connection, version: Version, folder: Path, tags: M
     """
     require_active(connection, version, folder)
     head = digest_file(max((folder / "records").glob("*.json")))
-    for part in ("records", "review"):
+    for part in ("records", "review", "documents"):
         upload_folder(connection, version.run_id, folder / part, f"dossier/{part}")
     with connection.doing(f"tag run {version.run_id}") as client:
         client.set_tag(version.run_id, HEAD, head)

@@ -24,6 +24,7 @@ from tasks.model.predictor import DESCRIPTION
 from tasks.model.rule import ClassRule, Rule, rule_from_json
 from tasks.model.text import TextFeatures
 from tasks.report.explained_layers import layers_figure
+from tasks.report.explained_page import failed
 from tasks.report.explained_texts import attention_figure, tokens_figure
 from tasks.report.style import BREACH, GREY, STYLE
 
@@ -58,8 +59,7 @@ class Drawn:
     def title(self, name: str) -> tuple[str, str]:
         """A method's name, with the checks that it fails, and the colour for it."""
         one = self.methods[name]
-        failed = [check.name for check in one.checks if not check.holds]
-        return (name, "black") if one.reliable else (f"{name}, UNRELIABLE: {', '.join(failed)}", BREACH)
+        return (name, "black") if one.reliable else (f"{name}, UNRELIABLE: {failed(one.checks)}", BREACH)
 
     def decision(self, row: int) -> tuple[str, str]:
         """What was decided of a row and what its label says, and the colour for it."""

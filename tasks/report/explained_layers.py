@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from tasks.explain.layer_records import Layer
 from tasks.explain.records import Explanation
+from tasks.report.explained_page import failed
 from tasks.report.style import BREACH, COLOURS, DASHES, GREY, MARKERS, STYLE
 
 OFFSET = 0.08
@@ -36,8 +37,7 @@ def layers_figure(one: Explanation) -> Figure:
         named = [layer.name.removeprefix("body.") for layer in layers] if axes is left else [""] * len(layers)
         axes.set_yticks(range(len(layers)), named)
         axes.grid(axis="x", color="#E6E6E6", zorder=0)
-    failed = [check.name for check in one.checks if not check.holds]
-    state = "" if one.reliable else f" - UNRELIABLE: {', '.join(failed)}"
+    state = "" if one.reliable else f" - UNRELIABLE: {failed(one.checks)}"
     figure.suptitle(
         f"Layers, on {one.rows:,} validation rows{state}",
         x=0.01,

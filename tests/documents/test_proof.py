@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from tasks.documents.sourced import Evidence, Sourced
 from tasks.errors import EvidenceError, PlanError
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
-from tasks.plan.statements import Statements, read_statements
+from tasks.plan.load import load_plan, read_statements
+from tasks.plan.statements import Statements
 
+LARGE = shutil.ignore_patterns("raw", "prepared")
 TEMPLATES = Path(__file__).parents[2] / "tasks" / "documents" / "pages"
 
 
@@ -85,6 +88,15 @@ def test_a_page_is_stale_after_a_record_was_appended(crashed: Path) -> None:
         check_documents(crashed)
 
 
+def test_altered_tables_are_named_and_a_check_writes_nothing(crashed: Path) -> None:
+    write_documents(crashed)
+    tables = crashed / "documents" / "tables.json"
+    tables.write_text('{"sets": [ ]}')
+    (problem,) = check_documents(crashed)
+    assert problem == "documents/tables.json: line 1 is not what the evidence gives"
+    assert tables.read_text() == '{"sets": [ ]}'
+
+
 def test_a_missing_page_is_named(crashed: Path) -> None:
     write_documents(crashed)
     (crashed / "documents" / "annex_iv.html").unlink()
@@ -144,3 +156,11 @@ def test_statements_that_can_not_be_read_are_refused_all_at_once(tmp_path: Path)
     with pytest.raises(PlanError) as refused:
         read_statements(tmp_path)
     assert len(refused.value.problems) == 2
+
+
+def test_statements_are_read_with_the_plan(tmp_path: Path) -> None:
+    shutil.copytree(TEMPLATES.parents[2] / "data" / "adult", tmp_path / "adult", ignore=LARGE)
+    assert load_plan("adult", tmp_path).name == "adult"
+    (tmp_path / "adult" / "statements.yaml").write_text("- intended_purpose: a list\n")
+    with pytest.raises(PlanError, match=r"statements\.yaml"):
+        load_plan("adult", tmp_path)
