@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,10 +108,13 @@ def test_mlflow_that_is_down_is_told_within_seconds(workspace: Workspace, assay:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 32 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def small_disk() -> Iterator[Path]:
+    """A file system of its own, of 32 MB.
+
+    It lies outside pytest's folders: a test that was killed leaves it mounted, and a later session could not
+    remove them.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="assay-small-disk-"))
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", folder],
         capture_output=True,
@@ -123,6 +127,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
 
 
 def test_full_disk_crashes_and_the_next_start_files_it(
