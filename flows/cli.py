@@ -11,6 +11,7 @@ from typing import Annotated, Literal, NoReturn
 import typer
 
 from flows.command import leave, run, stop_if_unchanged
+from infra.garbage import collect_seldom
 
 app = typer.Typer(
     help="Retrain models under an audit: every verdict is computed, every number can be rebuilt.",
@@ -276,9 +277,7 @@ def _wrong(problem: str) -> NoReturn:
 
 def main() -> None:
     """Run the command line; an error that is meant for the person is printed without a traceback."""
-    # Imports make a million objects and no cycle that ends: by Python's own threshold of 700 a quarter of
-    # their time goes into searching for some.
-    gc.set_threshold(50_000, 20, 20)
+    collect_seldom()
     from tasks.errors import AssayError
 
     try:

@@ -8,7 +8,9 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-gc.set_threshold(50_000, 20, 20)  # as flows.cli does: tests import what it does
+from infra.garbage import collect_seldom
+
+collect_seldom()  # as flows.cli does: tests import what it does
 
 ALONE = ("adult", "cli", "compare", "mitigated", "plans", "privacy", "private", "tuning", "turns")
 """Files of tests/flows that share nothing with the others but a Prefect server."""
