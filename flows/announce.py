@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.events import emit_event
-from prefect.exceptions import ObjectNotFound
 
+from flows.ask import ask
 from tasks.evidence.digest import digest_of
 from tasks.evidence.environment import code_digest
 from tasks.evidence.records import Record
@@ -22,7 +20,7 @@ class Announced(Record):
 
     Attributes:
         event: that was emitted.
-        retrain: id of the retraining's flow run, "" where no deployment is there to start it.
+        retrain: id of the retraining's flow run, "" where none could be started.
         told: in words.
     """
 
@@ -33,8 +31,6 @@ class Announced(Record):
 
 def announce(plan: Plan, version: str, found: Found) -> Announced:
     """Emit the event, and ask ``retrain/NAME`` for a run, once for this champion, plan and code.
-
-    Whoever serves the deployment takes the run up; where nobody does now, it waits for the next who does.
 
     A second look at what is still drifted gets the first one's retraining, whether it waits, runs or is done:
     the same plan would train the same model. Where plan or code change, or another champion serves, a new one
@@ -56,11 +52,5 @@ def announce(plan: Plan, version: str, found: Found) -> Announced:
     )
     own = {name: digest for name, digest in plan.digests.items() if name != "operations"}
     once = digest_of({**own, "code": code_digest(), "champion": version, "model": plan.name})
-    deployment = f"retrain/{plan.name}"
-    try:
-        run = run_deployment(deployment, timeout=0, as_subflow=False, idempotency_key=f"monitor {once}")
-    except ObjectNotFound:
-        told = f"no deployment {deployment} is there to start: assay retrain {plan.name}"
-        return Announced(event=event, retrain="", told=told)
-    assert isinstance(run, FlowRun)  # noqa: S101 - a coroutine is what an async caller gets
-    return Announced(event=event, retrain=str(run.id), told=f"asked of {deployment}: flow run {run.name}")
+    asked = ask(f"retrain/{plan.name}", f"assay retrain {plan.name}", f"monitor {once}")
+    return Announced(event=event, retrain=asked.run, told=asked.told)

@@ -16,9 +16,11 @@ from filelock import FileLock
 from prefect.runtime import flow_run
 from rich.console import Console
 
+from flows.ask import ask
 from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
 from flows.turns import turn
+from infra.embedded import is_temporary
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal
 from tasks.evidence.digest import digest_of, write_atomically
@@ -35,6 +37,9 @@ from tasks.register.registry import tag_version
 from tasks.register.signed import file_signature
 from tasks.register.trials import log_trial
 from tasks.train.records import Trial
+
+REVIEW = "review/manual"
+"""The deployment of the review flow, in infra/prefect.yaml and of `assay serve`."""
 
 
 class Filed(Record):
@@ -169,6 +174,21 @@ class Run:
             judged=verdicts.judged if verdicts else (),
         )
 
+    def call_reviewers(self) -> None:
+        """Have the review started that the version awaits, where a Prefect server can; else say what to type.
+
+        Comes last, when the ending is filed: whatever becomes of it, that stands.
+        """
+        registration = self.records.get("registration")
+        if registration is None or registration.awaits is None:
+            return
+        target = f"{registration.model}@{registration.version}"
+        told = command = f"assay review {target}"
+        if not is_temporary():
+            told = ask(REVIEW, command, f"review {self.run_id}", f"review {target}", target=target).told
+        lines = (*self.outcome.lines, f"Approval    {told}")
+        self._outcome = self.outcome.model_copy(update={"lines": lines})
+
     def _keep(self, step: str, record: Any) -> None:
         self._clock(step)
         self.records[step] = record
@@ -194,7 +214,6 @@ class Run:
             f"Replay      assay replay {target}",
             f"Signed      by {signed.by}: assay verify {target}{signed.allowance}",
             f"Review      assay ui, then run {self.run_id} in MLflow",
-            *([f"Approval    assay review {target}"] if registration and registration.awaits else []),
         ]
 
 
@@ -223,6 +242,7 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
         except BaseException as error:
             _file_crash(run, error)
             raise
+    run.call_reviewers()
 
 
 def _file_crash(run: Run, error: BaseException) -> None:

@@ -8,7 +8,6 @@ its standard input does, so it never outlives the command, not even one that is 
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -18,16 +17,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+from infra.garbage import collect_seldom
 from infra.processes import answers, end_group, wait_until_healthy
 from infra.settings import Settings, prepare_environment
 
 LOCAL_API = "ASSAY_LOCAL_PREFECT"  # the address of a server that only this working directory uses
+TEMPORARY = "ASSAY_TEMPORARY_PREFECT"  # the address of a server that ends with the command that started it
 SETTLE_SECONDS = 3.0
 STOP_SECONDS = 10.0
 
@@ -85,7 +86,10 @@ def prefect_server(settings: Settings) -> Iterator[PrefectApi]:
         return
     url, child = _start(log)
     begun = datetime.now(UTC)
-    with child, _environment("PREFECT_API_URL", url), _environment(LOCAL_API, url):
+    names = ("PREFECT_API_URL", LOCAL_API, TEMPORARY)
+    with child, ExitStack() as stack:
+        for name in names:
+            stack.enter_context(_environment(name, url))
         try:
             try:
                 yield PrefectApi(url, child, log, settings.start_seconds)
@@ -110,6 +114,11 @@ def is_shared() -> bool:
     """Whether the Prefect API of this process may serve runs of other working directories and machines."""
     named = os.environ.get("PREFECT_API_URL")
     return named is not None and named != os.environ.get(LOCAL_API)
+
+
+def is_temporary() -> bool:
+    """Whether the Prefect API of this process ends with its command: nobody can be waited for there."""
+    return "PREFECT_API_URL" not in os.environ or os.environ["PREFECT_API_URL"] == os.environ.get(TEMPORARY)
 
 
 @contextmanager
@@ -194,7 +203,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def main() -> None:
     """Serve on the inherited socket until standard input ends."""
-    gc.set_threshold(50_000, 20, 20)  # as flows.cli does, for the same reason
+    collect_seldom()
     import uvicorn  # noqa: PLC0415 - the parent imports this module too, and must not import a server
     from prefect.server.api.server import create_app  # noqa: PLC0415
 

@@ -5,15 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows.answer import answer
+from flows.ask import ask
 from flows.desk import open_desk
+from flows.review import review
+from infra.processes import free_port
 from infra.settings import settings
 from tasks.errors import PlanError
 from tasks.review.records import Wish
@@ -21,6 +30,7 @@ from tasks.review.task import send_text
 
 from .conftest import Assay, Done, Workspace, body, steps
 from .reviewers import Decide, filled, truly
+from .test_monitor import deployed
 from .test_replay import rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -33,6 +43,7 @@ class Waiting:
     workspace: Workspace
     assay: Assay
     keys: Mapping[str, tuple[Path, str]]
+    version: int = 2
     done: list[Done] = field(default_factory=list)
     thread: threading.Thread | None = None
 
@@ -51,7 +62,8 @@ class Waiting:
         return self.done[0]
 
     def tags(self) -> dict[str, str]:
-        return dict(self.workspace.query("select key, value from model_version_tags where version = 2"))
+        of_version = f"select key, value from model_version_tags where version = {self.version}"  # noqa: S608
+        return dict(self.workspace.query(of_version))
 
     @property
     def dossier(self) -> Path:
@@ -59,10 +71,11 @@ class Waiting:
 
     def fill(self, decide: Decide) -> Path:
         """A filled-in table."""
-        return filled(self.workspace.top / "var" / "reviews" / "tiny" / "2" / "packet.csv", decide)
+        place = self.workspace.top / "var" / "reviews" / "tiny" / str(self.version)
+        return filled(place / "packet.csv", decide)
 
     def answer(self, name: str, decide: Decide, verdict: Wish = "approve", reason: str = "") -> Any:
-        return answer("tiny@2", self.keys[name][0], self.fill(decide), verdict, reason)
+        return answer(f"tiny@{self.version}", self.keys[name][0], self.fill(decide), verdict, reason)
 
 
 @pytest.fixture
@@ -123,6 +136,8 @@ def test_two_signed_approvals_move_the_alias(waiting: Waiting, assay: Assay) -> 
         "review-answer",
         "review",
     ]
+    flips, drawn = (body(dossier, "review-packet")[name] for name in ("flips", "drawn"))
+    assert (flips["by"], drawn.get("counterfactual flip", 0)) == ("own value", min(4, flips["turned"]))
     reviewed = body(dossier, "review")
     assert reviewed["agreement"]["n"] == 18
     assert [share["n"] for share in reviewed["accepted_wrong"]] == [6, 6]
@@ -186,3 +201,55 @@ def test_without_answers_the_time_runs_out_on_record(waiting: Waiting) -> None:
     assert steps(waiting.dossier)[-2:] == ["review-packet", "review"]
     assert waiting.tags()["assay.review"] == "timed out"
     assert waiting.workspace.aliases() == {"champion": 1}
+
+
+def test_a_deployed_review_starts_by_itself_and_is_suspended_until_each_answer(
+    waiting: Waiting, assay: Assay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retraining asks the server for it; where a worker would take it up, `carried_out` does."""
+    monkeypatch.chdir(waiting.workspace.top)
+    waiting.version = 3
+    with deployed(assay.api, "review", "manual") as runs:
+        # What the tests share is a command's own server, which would end with it; here it is one that stays.
+        done = assay(
+            waiting.workspace.top,
+            "retrain",
+            "tiny",
+            "--force",
+            ASSAY_AUTHOR="Ada",
+            ASSAY_TEMPORARY_PREFECT="",
+        )
+        assert done.code == 0, done
+        told = "Approval    asked of review/manual: flow run review tiny@3; nobody serves it now"
+        assert done.lines[-1].startswith(told)
+        (run,) = runs()
+        monkeypatch.setenv("PREFECT_API_URL", assay.api)
+        with temporary_settings({PREFECT_API_URL: assay.api}):
+            again = ask("review/manual", "", f"review {waiting.dossier.name}", target="tiny@3")
+            assert (again.run, runs()) == (run, [run])
+            knows = truly(waiting.workspace)
+            for name in ("berta", "cleo"):
+                assert carried_out(run) == "Suspended"
+                assert waiting.workspace.aliases() == {"champion": 1}
+                assert waiting.tags()["assay.review_flow_run"] == run
+                assert waiting.answer(name, knows).title == "Sent"
+            assert carried_out(run) == "Approved"
+    assert waiting.workspace.aliases() == {"champion": 3}
+
+
+def carried_out(run: str) -> str:
+    """Run a deployment's flow run as the process of a worker does; the name of its state then."""
+    with get_client(sync_client=True) as client:
+        with suppress(Pause):
+            run_flow(review, flow_run=client.read_flow_run(UUID(run)))
+        state = client.read_flow_run(UUID(run)).state
+    return "" if state is None else str(state.name)
+
+
+def test_a_review_that_cannot_be_started_is_told_and_raises_nothing() -> None:
+    away = f"http://127.0.0.1:{free_port()}/api"
+    with temporary_settings({PREFECT_API_URL: away, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        asked = ask("review/manual", "assay review tiny@3", "once", target="tiny@3")
+    assert asked.run == ""
+    assert asked.told.startswith("review/manual could not be started (")
+    assert asked.told.endswith("): assay review tiny@3")
