@@ -8,7 +8,7 @@ Columns, in Parquet, CSV or JSON lines (told by the file's name):
   predicted one where there are more than two;
 - ``row_digest``: names the row by its values (`tasks.ingest.described.row_digests`);
 - every described column of the plan, but those marked `personal` that nothing in the judgement asks for; of
-  a text, an image or a recording what describes it, never the sample itself;
+  a text, an image or a recording what describes it, never the sample itself, nor a frame of it;
 - the label, under its own name, where it is known already.
 
 Labels come later in files of ``row_key`` and ``label``.
@@ -28,6 +28,7 @@ from tasks.errors import Refusal
 from tasks.evaluate.kinds import kind_of
 from tasks.evidence.digest import write_atomically
 from tasks.ingest.described import row_digests
+from tasks.plan.data import Text
 from tasks.plan.judgement import Judgement
 from tasks.plan.source import Column
 
@@ -36,10 +37,22 @@ ENDINGS = (".parquet", ".csv", ".jsonl")
 
 
 def logged_columns(judgement: Judgement) -> Mapping[str, Column]:
-    """The described columns that a log holds: all but personal ones that nothing asks for."""
+    """The described columns that a log holds: all but personal ones and texts' frames that nothing asks for.
+
+    A frame is the text itself but for a word: where the plan asks for one, the log holds its digest.
+    """
     asked = {protected.column for protected in judgement.protected.values()} | {judgement.unit}
-    described = judgement.data.described()
-    return {name: column for name, column in described.items() if not column.personal or name in asked}
+    hidden = frames_of(judgement)
+    return {
+        name: column
+        for name, column in judgement.data.described().items()
+        if name in asked or not (column.personal or name in hidden)
+    }
+
+
+def frames_of(judgement: Judgement) -> frozenset[str]:
+    """Columns that are a text without some of its words."""
+    return frozenset(judgement.data.frames) if isinstance(judgement.data, Text) else frozenset()
 
 
 def write_log(
@@ -75,7 +88,10 @@ def write_log(
     named = (f"{digest} {moment} {version} {path.name} {i}" for i, digest in enumerate(digests))
     keys = [hashlib.sha256(name.encode()).hexdigest()[:16] for name in named]
     told = [name for name in kind_of(judgement).SCHEMA if name in ("score", "prediction")]
-    log = rows.select(*logged_columns(judgement)).with_columns(
+    hidden = frames_of(judgement)
+    log = rows.select(
+        _digested(name) if name in hidden else pl.col(name) for name in logged_columns(judgement)
+    ).with_columns(
         pl.Series(KEY, keys, pl.String),
         pl.lit(moment).alias(TIME),
         pl.lit(version).alias(VERSION),
@@ -130,6 +146,13 @@ def read_labels(paths: Sequence[Path], known: pl.Series) -> pl.DataFrame:
             f"have, the first in row {unknown[0] + 1}; give the log's own `{KEY}`, and all of its files"
         )
     return labels
+
+
+def _digested(name: str) -> pl.Expr:
+    """A text as 16 hex digits of its SHA-256: the same for the same text."""
+    return pl.col(name).map_elements(
+        lambda text: hashlib.sha256(text.encode()).hexdigest()[:16], return_dtype=pl.String
+    )
 
 
 def _joined(paths: Sequence[Path], wanted: Sequence[str]) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from tasks.model.predictor import rule_in
 from tasks.monitor.log import logged_columns
 from tasks.monitor.records import Compared
 from tasks.plan.base import crossing
+from tasks.plan.data import Text
 from tasks.plan.judgement import Drift, Judgement
 from tasks.plan.source import Column
 from tasks.represent.compare import compare, ratio_problems
@@ -127,8 +128,12 @@ def broken_rules(new: pl.DataFrame, columns: Mapping[str, Column]) -> Iterator[s
 def _watched(judgement: Judgement) -> Judgement:
     """The judgement without the columns that no log holds."""
     kept, data = logged_columns(judgement), judgement.data
-    columns = {name: column for name, column in data.columns.items() if name in kept}
-    return judgement.model_copy(update={"data": data.model_copy(update={"columns": columns})})
+    left: dict[str, object] = {
+        "columns": {name: column for name, column in data.columns.items() if name in kept}
+    }
+    if isinstance(data, Text):
+        left["frames"] = {}  # of one that is logged there is a digest, which says nothing of drift
+    return judgement.model_copy(update={"data": data.model_copy(update=left)})
 
 
 def _unshown(found: Represented, judgement: Judgement, rows: int) -> tuple[str, ...]:

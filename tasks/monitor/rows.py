@@ -146,7 +146,12 @@ def _predicted(files: Sequence[Path], judgement: Judgement, model: Path) -> pl.D
         pl.int_range(len(frame)).cast(pl.String).alias(KEY),
     )
     typed = type_frame(frame, judgement)
-    told = predict_part(Predictor.load(model), typed, judgement)
+    try:
+        told = predict_part(Predictor.load(model), typed, judgement)
+    except Refusal as refusal:
+        reason = str(refusal).removeprefix("test part: ")
+        named = ", ".join(str(path) for path in files)
+        raise Refusal(f"operations.monitoring.rows: {named}: {reason}") from refusal
     return typed.with_columns(told[name] for name in told.columns if name in ("score", "prediction"))
 
 

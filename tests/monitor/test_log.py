@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tasks.errors import EvidenceError, Refusal
+from tasks.ingest.parts import read_rows
 from tasks.monitor.log import read_log, write_log
 from tasks.monitor.looking import answer_drift, broken_rules
 from tasks.monitor.records import NewRows
@@ -86,6 +87,29 @@ def test_rows_of_other_versions_and_of_before_the_window_are_left_out_and_counte
         1,
         "1 new rows, operations.monitoring.minimum_rows 2: too few to judge",
     )
+
+
+def test_a_log_of_texts_holds_a_frame_as_its_digest_and_only_where_it_is_asked_for(folder: Path) -> None:
+    data = {
+        "kind": "text",
+        "format": {"type": "csv"},
+        "text": "said",
+        "frames": {"frame": "who"},
+        "identities": {"who": {"women": ["woman"], "men": ["man"]}},
+        "sources": [{"name": "x.csv", "sha256": "0" * 64, "origins": ["file:x.csv"]}],
+        "label": {"column": "y", "values": ["0", "1"], "positive": "1"},
+    }
+    (folder / "x.csv").write_text("said,y\nthat woman sings,1\nthat man sings,0\n")
+    for number, unit in enumerate(({}, {"unit": "frame"})):
+        own = tiny({}, "who", protected={"who": {"column": "who"}}, data=data, **unit)
+        rows = read_rows([folder / "x.csv"], own.data)
+        assert rows["frame"].to_list() == ["that _ sings"] * 2
+        write_log(rows, ANSWERS[:2], own, "2", folder / f"{number}.parquet", AT)
+        log = read_log([folder / f"{number}.parquet"], own)
+        assert "sings" not in log.write_csv()
+        assert ("frame" in log.columns) is bool(unit)
+    assert log["frame"].n_unique() == 1
+    assert log["who"].to_list() == ["women", "men"]
 
 
 def log_of(judgement: Judgement, folder: Path) -> pl.DataFrame:

@@ -1,0 +1,167 @@
+"""A look at a champion of texts, and of images: what describes them is logged, compared and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tasks.errors import Refusal
+from tasks.evaluate.predict import predict_part
+from tasks.evaluate.predictions import write_predictions
+from tasks.fairness.cube import Cube
+from tasks.ingest.described import type_frame
+from tasks.ingest.image import describe_pixels
+from tasks.ingest.parts import read_rows
+from tasks.ingest.text import made_of_text
+from tasks.model.image import ImageFeatures
+from tasks.model.inputs import Features
+from tasks.model.predictor import Predictor
+from tasks.model.text import TextFeatures
+from tasks.monitor.log import write_log
+from tasks.monitor.looking import compare_rows, count_labelled
+from tasks.monitor.records import Compared, NewRows
+from tasks.monitor.rows import read_new
+from tasks.plan.data import Classes
+from tasks.plan.judgement import Judgement
+from tasks.plan.load import load_plan
+from tasks.plan.monitoring import Monitoring
+from tests.explain.media import CNN, TRANSFORMER, trained
+from tests.flows.slices import slice_plan
+
+AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
+Change = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A champion of a slice of a committed plan, asked the rows that it learned from: a world that stays.
+
+    Attributes:
+        judgement: of the slice.
+        top: holds the slice's sources, and the champion's dossier.
+        rows: typed, with labels.
+        predictor: the champion.
+    """
+
+    judgement: Judgement
+    top: Path
+    rows: pl.DataFrame
+    predictor: Predictor
+
+    @property
+    def dossier(self) -> Path:
+        return self.top / "dossier"
+
+    def look(self, folder: Path, asked: Change = pl.DataFrame.clone) -> tuple[NewRows, Compared, Path]:
+        """Serve and log rows, bring their labels later, and look; the log's file too."""
+        rows, label = asked(self.rows), self.judgement.data.label.column
+        answers = predict_part(self.predictor, rows, self.judgement)
+        log = folder / "log.parquet"
+        keys = write_log(rows.drop(label), answers, self.judgement, "1", log, AT)
+        pl.DataFrame({"row_key": keys, "label": rows[label]}).write_csv(folder / "labels.csv")
+        watched = Monitoring(log=str(log), labels=str(folder / "labels.csv"))
+        found = self.read(watched, folder)
+        new = pl.read_parquet(folder / "snapshot.parquet")
+        compared = compare_rows(new, self.rows, self.judgement, self.dossier, folder, 0.05)
+        cube = Cube.from_json(count_labelled(new, self.judgement, self.dossier, folder).read_bytes())
+        assert cube.rows == len(rows)
+        return found, compared, log
+
+    def read(self, watched: Monitoring, folder: Path) -> NewRows:
+        return read_new(watched, self.judgement, "1", self.dossier / "model", folder / "snapshot.parquet", AT)
+
+
+def served(top: Path, rows: pl.DataFrame, features: Features, settings: Mapping[str, Any]) -> Service:
+    judgement = load_plan("tiny", top / "data", []).judgement
+    rows = type_frame(rows, judgement).with_row_index("row_id")
+    label = judgement.data.label
+    assert isinstance(label, Classes)
+    predictor = trained(features, settings, rows, rows[label.column].to_list(), tuple(label.values), 3)
+    (top / "dossier" / "model").mkdir(parents=True)
+    for name, content in predictor.contents().items():
+        (top / "dossier" / "model" / name).write_bytes(content)
+    told = predict_part(predictor, rows, judgement)
+    write_predictions(told, judgement, top / "dossier" / "predictions.csv")
+    return Service(judgement, top, rows, predictor)
+
+
+@pytest.fixture(scope="module")
+def texts(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    top = slice_plan("hate-speech", mirror, tmp_path_factory.mktemp("texts") / "workspace").top
+    data = load_plan("tiny", top / "data", []).judgement.data
+    rows = read_rows([top / "labeled_data.csv"], data)
+    features = TextFeatures.fit("tweet", rows["tweet"].to_list(), "word", 200, 12, 8)
+    return served(top, rows, features, TRANSFORMER)
+
+
+@pytest.fixture(scope="module")
+def images(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
+    top = slice_plan("mnist", mirror, tmp_path_factory.mktemp("images") / "workspace").top
+    data = load_plan("tiny", top / "data", []).judgement.data
+    rows = read_rows([top / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")], data)
+    return served(top, rows, ImageFeatures("image", 28, 28, 1, 0.13, 0.31), CNN)
+
+
+def drifted(compared: Compared) -> set[str]:
+    return {one.column for one in compared.drift if one.drifted}
+
+
+def test_texts_are_watched_by_what_describes_them(texts: Service, tmp_path: Path) -> None:
+    found, compared, log = texts.look(tmp_path)
+    assert (found.rows, found.labelled, found.left_out) == (2000, 2000, {})
+    assert [one.column for one in compared.drift] == [
+        *("form", "characters", "words", "distinct_share", "capital_share", "gender"),
+    ]
+    assert {one.value for one in (*compared.drift, *compared.predictions)} == {0.0}
+    assert compared.crossed == ()
+    logged = pl.read_parquet(log)
+    assert "tweet" not in logged.columns
+    spoken = [text for text in texts.rows["tweet"] if len(text) > 40]
+    assert not any(text in str(value) for text in spoken for value in logged.row(0))
+
+    def shouted(rows: pl.DataFrame) -> pl.DataFrame:
+        """Everyone writes in capitals, twice as long, and of women."""
+        loud = rows.with_columns((pl.col("tweet") + " WOMEN " + pl.col("tweet")).str.to_uppercase())
+        return loud.with_columns(**made_of_text(texts.judgement.data))  # type: ignore[arg-type]
+
+    _, compared, _ = texts.look(tmp_path / "shouted", shouted)
+    assert drifted(compared) >= {"characters", "words", "capital_share", "gender"}
+
+
+def test_images_are_watched_by_what_describes_them(images: Service, tmp_path: Path) -> None:
+    found, compared, log = images.look(tmp_path)
+    assert (found.rows, found.labelled, found.left_out) == (900, 900, {})
+    assert [one.column for one in compared.drift] == ["form", "brightness", "contrast"]
+    assert {one.value for one in (*compared.drift, *compared.predictions)} == {0.0}
+    assert compared.crossed == ()
+    assert "image" not in pl.read_parquet(log).columns
+
+    def dimmed(rows: pl.DataFrame) -> pl.DataFrame:
+        """Half as bright, and so with half the contrast."""
+        dark = [np.frombuffer(image, np.uint8) // 2 for image in rows["image"]]
+        told = {name: pl.Series(values) for name, values in describe_pixels(np.stack(dark)).items()}
+        return rows.with_columns(pl.Series("image", [image.tobytes() for image in dark]), **told)
+
+    _, compared, _ = images.look(tmp_path / "dimmed", dimmed)
+    assert drifted(compared) == {"brightness", "contrast"}
+
+
+def test_new_files_of_texts_and_images_are_predicted_or_refused(
+    texts: Service, images: Service, tmp_path: Path
+) -> None:
+    for service, pattern in ((texts, "labeled_data.csv"), (images, "t10k-*")):
+        found = service.read(Monitoring(rows=str(service.top / pattern)), tmp_path)
+        assert (found.rows, found.labelled) == (len(service.rows),) * 2
+        told = pl.read_parquet(tmp_path / "snapshot.parquet")
+        again = predict_part(service.predictor, service.rows, service.judgement)
+        assert told["prediction"].to_list() == again["prediction"].to_list()
+    (tmp_path / "new.csv").write_text('tweet\nhow are you\n"  "\n')
+    with pytest.raises(Refusal, match=r"(?s)operations.monitoring.rows: .*new.csv: .* row 1: a text is exp"):
+        texts.read(Monitoring(rows=str(tmp_path / "new.csv")), tmp_path)
