@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import mlflow
 import pandas as pd
@@ -14,7 +16,7 @@ from scipy.stats import binomtest
 from tasks.model.noise import RandomisedResponse
 from tasks.register.client import connect
 
-from .conftest import Assay, Workspace, body
+from .conftest import ROOT, Assay, Workspace, body
 
 NOISE = RandomisedResponse(3.0, 30.0, 2, "tiny")
 
@@ -33,6 +35,12 @@ def test_answers_with_noise_from_the_plan_to_the_caller(
     assert json.loads((dossier / "model" / "model.json").read_text())["noise"] == NOISE.to_json()
     told = pl.read_csv(dossier / "predictions.csv")
     assert set(told["score"]) == {0, 1}  # of the positive class: the answer, and nothing more
+    verifier = ROOT / "tests" / "project" / "independent_verifier.py"
+    verified = subprocess.run(
+        [sys.executable, verifier, dossier], capture_output=True, text=True, check=False
+    )
+    assert verified.returncode == 0, verified.stdout
+    assert "ok         predictions: decisions are alike where they were told" in verified.stdout
 
     connection = connect(f"sqlite:///{workspace.top / 'var' / 'mlflow.db'}", None)
     assert (

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+import hmac
 import io
 import json
 import math
@@ -28,7 +29,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, gammaln, logsumexp, xlog1py, xlogy
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, fisher_exact
 
 Floats = NDArray[np.float64]
 RATES = ["selection_rate", "tpr", "tnr", "fpr", "fnr", "ppv", "npv", "fdr", "for", "accuracy", "base_rate"]
@@ -51,9 +52,9 @@ VOUCHED = {
     "opening": {"predictions.csv", "cube.json"},
 }
 EVERY = {"policy": "inconclusive"}  # of an audit set every group is judged
-ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning"]
-ORDER += ["freeze", "spending", "opening", "verdicts", "explanations"]
-ORDER += ["loosened", "registration", "ending"]
+ORDER = ["plan", "environment", "data", "validation", "representativeness", "tuning", "privacy"]
+ORDER += ["freeze", "spending", "opening", "verdicts", "loosened", "registration", "ending"]
+EXPLAINED = "explanations"  # anywhere between the freeze and the registration
 REVIEW = ["review-packet", "review-answer", "review-refused", "review"]
 MEANS = {
     "mean_prediction": "prediction",
@@ -67,6 +68,7 @@ SPACES = 128  # between the nodes of a predicted number
 EQUAL = 1e-9  # two computations of one float
 NEAR = 1e-6  # of a number's range: sums of many rows, bounds found by halving
 MARGIN = 1e-6  # shares of raked weights
+CHANCE = 1e-9  # of two shares of independent draws to lie as far apart
 TIE = 1e-7  # outcomes this near the observed statistic count as ties
 SPKI = bytes.fromhex("302a300506032b6570032100")  # of an Ed25519 key (RFC 8410)
 PRIME, ORDER_OF_BASE = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493  # RFC 8032, section 5.1
@@ -179,7 +181,7 @@ def check_order(records: list[dict[str, Any]], checks: Checks) -> None:
     reviewed = [step for step in steps if step in REVIEW]  # these come after the run's ending
     checks.same("a review's records come last", steps[len(steps) - len(reviewed) :], reviewed)
     steps = [step for step in steps if step not in REVIEW]
-    checks.none("every step is known", sorted(set(steps) - set(ORDER)))
+    checks.none("every step is known", sorted(set(steps) - {*ORDER, EXPLAINED}))
     known = [step for step in steps if step in ORDER]
     checks.same("steps are in order", known, sorted(known, key=ORDER.index))
     checks.same("the first step", steps[0], "plan")
@@ -191,6 +193,8 @@ def check_order(records: list[dict[str, Any]], checks: Checks) -> None:
         ("spending", "opening"),
         ("opening", "verdicts"),
         ("verdicts", "registration"),
+        ("freeze", EXPLAINED),
+        *([(EXPLAINED, "registration")] if EXPLAINED in steps else []),
     ):
         if second in steps:
             before = first in steps[: steps.index(second)]
@@ -349,6 +353,66 @@ def check_opening(body: dict[str, Any], cube: Cube, checks: Checks) -> None:
         if entry["name"] == "accuracy":
             right = int(np.trace(cube.total()))
             checks.same("opening: accuracy", entry["value"], right / int(cube.counts.sum()))
+
+
+# Answers with noise
+
+
+def kept_share(plan: dict[str, Any]) -> tuple[float, float]:
+    """Probability that an answer is the decision, and by what gaps are smaller then; 1 without noise."""
+    answers = plan["recipe"].get("answers")
+    if not answers:
+        return 1.0, 1.0
+    grown, k = math.exp(answers["epsilon"]), len(plan["judgement"]["data"]["label"]["values"])
+    return grown / (grown + k - 1), (grown - 1) / (grown + k - 1)
+
+
+def drawn(digests: list[str], model: str, share: float, k: int) -> Iterator[int]:
+    """By how many classes each answer lies after its decision: 0 where the decision is told."""
+    key, before = hashlib.sha256(f"judged {model}".encode()).digest(), Counter[str]()
+    for digest in digests:
+        draw = hmac.digest(key, f"{digest} {before[digest]}".encode(), "sha256")
+        before[digest] += 1
+        told = int.from_bytes(draw[:8], "big") < 2**64 * share
+        yield 0 if told else 1 + int.from_bytes(draw[8:16], "big") % (k - 1)
+
+
+def check_noise(folder: Path, plan: dict[str, Any], name: str, checks: Checks) -> None:
+    """The model's noise is the plan's, and what was told has it: on the test part and the audit sets."""
+    content, answers = (folder / "model/model.json").read_bytes(), plan["recipe"].get("answers")
+    model = read_json(content, "model.json")
+    if not answers:
+        checks.same("the model answers without noise", model.get("noise"), None)
+        return
+    k = len(plan["judgement"]["data"]["label"]["values"])
+    own = {"epsilon": answers["epsilon"], "budget": answers["budget"], "classes": k, "model": name}
+    checks.same("the model's noise", model.get("noise"), {"kind": "randomised_response", **own})
+    classes, audits = model["rule"]["classes"], plan["judgement"].get("audits", {})
+    for on, judged in {"test": plan["judgement"], **audits}.items():
+        mark = "" if on == "test" else f"-{on}"
+        text = (folder / f"predictions{mark}.csv").read_text(encoding="utf-8")
+        _, *lines = list(csv.reader(io.StringIO(text)))
+        positive = judged["data"]["label"].get("positive")
+        odd = [line[0] for line in lines if float(line[2]) != float(positive in (None, line[3]))]
+        checks.none(f"predictions{mark}: score says what was told", odd[:5])
+        meant = [judged.get("answers", {}).get(one, one) for one in classes]
+        if len(set(meant)) < k:
+            say(f"unchecked  predictions{mark}: noise, where two classes mean one")
+            continue
+        shifts = drawn([line[1] for line in lines], sha256(content), kept_share(plan)[0], k)
+        check_draws(mark, list(shifts), [meant.index(line[3]) for line in lines], k, checks)
+
+
+def check_draws(mark: str, shifts: list[int], told: list[int], k: int, checks: Checks) -> None:
+    """Decisions, got back from what was told, are of the same classes where they were told and where not."""
+    decided = [((own - shift) % k, shift > 0) for own, shift in zip(told, shifts, strict=True)]
+    moved = sum(is_moved for _, is_moved in decided)
+    far = []
+    for place in range(k):
+        there, gone = (decided.count((place, is_moved)) for is_moved in (False, True))
+        table = [[there, len(decided) - moved - there], [gone, moved - gone]]
+        far += [place] if fisher_exact(table).pvalue < CHANCE else []
+    checks.none(f"predictions{mark}: decisions are alike where they were told and where not", far)
 
 
 # Predicted numbers
@@ -1000,6 +1064,7 @@ def check_verdicts(
     audits, allowed = judgement.get("audits", {}), bodies["spending"]
     placed = [("test", limit) for limit in judgement["limits"]]
     placed += [(on, limit) for on, audit in audits.items() for limit in audit["limits"]]
+    placed = [(on, {**limit, "limit": limit["limit"] * kept_share(plan)[1]}) for on, limit in placed]
     sets, limits = [on for on, _ in placed], [limit for _, limit in placed]
     share = judgement["alpha"] / judgement["test_set"]["max_judgements"]
     checks.same("the level in force is the plan's alpha over its max_judgements", allowed["alpha"], share)
@@ -1167,6 +1232,7 @@ def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
         (files,) = [record["files"] for record in records if record["step"] == "opening"]
         vouched = {file["path"] for file in files}
         cubes = check_sets(folder, plan["judgement"], bodies["opening"], vouched, checks)
+        check_noise(folder, plan, bodies["plan"]["name"], checks)
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)

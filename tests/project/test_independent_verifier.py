@@ -27,6 +27,7 @@ from tasks.fairness import Cube
 from tasks.fairness.allowance import Allowance
 from tasks.fairness.counts import judge_sets, read_counts
 from tasks.fairness.verdict import Verdict, Verdicts
+from tasks.model.noise import RandomisedResponse
 from tasks.plan import lock
 from tasks.plan.judgement import Judgement
 from tasks.plan.load import parse_plan, read_document
@@ -114,9 +115,14 @@ def write(
     *,
     label: dict[str, Any] = CLASSES,
     edges: list[float] | None = None,
+    model: dict[str, Any] | None = None,
     **more: Any,
 ) -> Verdicts:
-    """A whole dossier without a training run; audit sets have the limits of the test part."""
+    """A whole dossier without a training run; audit sets have the limits of the test part.
+
+    Of a ``model`` with noise the plan asks for it, and what was told has it already.
+    """
+    noise = (model or {}).get("noise")
     document = read_document(PROJECT / "data/adult/plan.yaml")
     document["judgement"] = {
         "data": {
@@ -136,6 +142,7 @@ def write(
     own = {name: document["judgement"][name] for name in ("data", "protected", "limits")}
     document["judgement"]["audits"] = dict.fromkeys(audits or {}, own)
     document["recipe"]["mitigation"] = []
+    document["recipe"]["answers"] = noise and {name: noise[name] for name in ("epsilon", "budget")}
     plan = parse_plan("adult", document, where="a test")
     dossier, judgement = Dossier(folder), plan.judgement
     dossier.add("plan", lock(plan, [], PROJECT / "data", folder))
@@ -145,15 +152,15 @@ def write(
     (folder / "training_cube.json").write_bytes(trained.to_json())
     dossier.add("representativeness", Found())
     (folder / "model").mkdir()
-    for name in ("weights.safetensors", "model.json"):
-        (folder / "model" / name).write_text(name)
+    (folder / "model" / "weights.safetensors").write_text("weights")
+    (folder / "model" / "model.json").write_text(json.dumps(model or {}))
     dossier.add("freeze", Found())
     dossier.add("spending", Allowance(alpha=judgement.alpha, number=1, max_judgements=1, rows=len(test)))
     sets = {"test": test, **(audits or {})}
     filed = {on: opened(frame, judgement.sets[on], folder, on, edges) for on, frame in sets.items()}
     found = dossier.add("opening", Opened(**dict(filed.pop("test")), audits=filed))
     cubes = {on: read_counts(path.read_bytes()) for on, path in found.cubes(folder).items()}
-    judged = judge_sets(cubes, trained, judgement, judgement.alpha)
+    judged = judge_sets(cubes, trained, plan.gate, judgement.alpha)
     verdicts = dossier.add("verdicts", Verdicts(judged=tuple(judged)))
     dossier.add("ending", Found(ending=ENDINGS[verdicts.verdict], message=verdicts.summary))
     return verdicts
@@ -555,6 +562,108 @@ def test_a_file_of_an_audit_set_without_a_voucher_is_named(
     assert "opening vouches for the files of the audit sets: ['cube-more.json']" in found
 
 
+NOISY = {
+    "rule": {"classes": CLASSES["values"]},
+    "noise": RandomisedResponse(2.0, 20.0, 2, "adult").to_json(),
+}
+GAPS = [
+    {"metric": f"{name}_difference", "attribute": "a", "limit": limit}
+    for name, limit in (("demographic_parity", 0.2), ("equal_opportunity", 0.02), ("accuracy", 0.3))
+]
+
+
+def told(decided: pl.DataFrame, *, noisy: bool = True) -> pl.DataFrame:
+    """What a model with noise tells of rows, as `opened` numbers them."""
+    classes, digest = CLASSES["values"], hashlib.sha256(json.dumps(NOISY).encode()).hexdigest()
+    places = np.array([classes.index(name) for name in decided["prediction"]])
+    if noisy:
+        noise, digests = (
+            RandomisedResponse.from_json(NOISY["noise"]),
+            [f"{i:016x}" for i in range(len(places))],
+        )
+        places = noise.judged(places, digests, digest)
+    return decided.with_columns(
+        score=pl.Series(places, dtype=pl.Float32), prediction=pl.Series([classes[place] for place in places])
+    )
+
+
+def write_noisy(folder: Path, *, noisy: bool = True) -> Verdicts:
+    """A dossier of answers with noise, on the test part and on an audit set."""
+    sets = [told(alike(n), noisy=noisy) for n in (6000, 2000)]
+    return write(folder, sets[0], alike(6000), GAPS, {"other": sets[1]}, edges=[0.5], model=NOISY)
+
+
+@pytest.fixture(scope="module")
+def of_answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dossier of answers with noise."""
+    folder = tmp_path_factory.mktemp("answers") / "run"
+    write_noisy(folder)
+    return folder
+
+
+def test_answers_with_noise_are_held_to_narrower_limits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdicts = write_noisy(tmp_path / "run")
+    contrast = RandomisedResponse.from_json(NOISY["noise"]).contrast
+    expected = [limit["limit"] * contrast for limit in GAPS]
+    assert [one.limit for one in verdicts.judged[:3]] == pytest.approx(expected)
+    assert {one.verdict for one in verdicts.judged} == {Verdict.PASS, Verdict.INCONCLUSIVE}
+    agreed(tmp_path / "run", verdicts, capsys)
+
+
+def test_answers_that_have_no_noise_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_noisy(tmp_path / "run", noisy=False)
+    alike_where = "decisions are alike where they were told and where not: [0, 1]"
+    assert differences(tmp_path / "run", capsys) == [
+        f"DIFFERENT  predictions{mark}: {alike_where}" for mark in ("", "-other")
+    ]
+
+
+def other_noise(folder: Path) -> None:
+    edit_json(folder / "model/model.json", lambda model: model["noise"].update(budget=99.0))
+
+
+def no_noise(folder: Path) -> None:
+    edit_json(folder / "model/model.json", lambda model: model.pop("noise"))
+
+
+def less_promised(folder: Path) -> None:
+    """The plan asks for less noise than there is."""
+    edit_json(folder / "plan.json", lambda plan: plan["recipe"]["answers"].update(epsilon=3.0))
+
+
+def nothing_promised(folder: Path) -> None:
+    edit_json(folder / "plan.json", lambda plan: plan["recipe"].update(answers=None))
+
+
+def a_score(folder: Path) -> None:
+    edit(folder / "predictions.csv", ",1.0,yes\n", ",0.0,yes\n")
+
+
+@pytest.mark.parametrize(
+    ("tamper", "named"),
+    [
+        (other_noise, "the model's noise: found"),
+        (no_noise, "the model's noise: found None"),
+        (less_promised, "demographic_parity_difference by a: limit, alpha and comparisons"),
+        (nothing_promised, "the model answers without noise: found"),
+        (a_score, "predictions: score says what was told"),
+    ],
+)
+def test_what_was_changed_of_answers_with_noise_is_named_though_every_digest_fits(
+    of_answers: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tamper: Callable[[Path], None],
+    named: str,
+) -> None:
+    shutil.copytree(of_answers, tmp_path / "run")
+    tamper(tmp_path / "run")
+    forge(tmp_path / "run")
+    assert any(named in line for line in differences(tmp_path / "run", capsys))
+
+
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
@@ -725,6 +834,19 @@ def test_an_opening_before_the_freeze_is_named(registered: Path, capsys: pytest.
     edit(records / "05-freeze.json", '"index": 3', '"index": 5')
     forge(registered)
     assert any("freeze precedes spending" in line for line in differences(registered, capsys))
+
+
+@pytest.mark.parametrize(("place", "agrees"), [(2, False), (3, True), (6, True), (7, False)])
+def test_explanations_stand_between_freeze_and_registration(
+    capsys: pytest.CaptureFixture[str], place: int, *, agrees: bool
+) -> None:
+    steps = ["plan", "privacy", "freeze", "spending", "opening", "verdicts", "registration", "ending"]
+    steps.insert(place, "explanations")
+    program = sys.modules["independent_verifier"]
+    checks = program.Checks()
+    program.check_order([{"step": step} for step in steps], checks)
+    assert (checks.differences == []) is agrees
+    assert ("DIFFERENT" in capsys.readouterr().out) is not agrees
 
 
 def test_a_removed_record_is_named(registered: Path, capsys: pytest.CaptureFixture[str]) -> None:
