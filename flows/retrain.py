@@ -57,12 +57,11 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
         if chosen.recipe.privacy is not None:
             run.require("privacy", draw_private(run.filing, chosen, dataset, run.checkpoints))
         frozen = run.add_costly("freeze", *train(dataset, sample.raked, chosen, folder, run.checkpoints))
+        run.add("explanations", explain(dataset, sample, chosen, frozen, folder, run.elapsed))
         allowance = run.add("spending", spend(run.filing, wanted, dataset, frozen.digest))
         opened = run.add_costly("opening", *open_test_part(dataset, wanted, folder))
         cubes, learnt = opened.cubes(folder), folder / TRAINING_CUBE
         verdicts = run.require("verdicts", judge_cubes(cubes, learnt, wanted.gate, allowance))
-        told = explain(dataset, sample, chosen, frozen, opened, folder, run.elapsed)
-        run.add("explanations", told)
         run.add("loosened", loosened_since_champion(wanted, connection))
         run.add("registration", register(run.filing, wanted, dataset, opened, verdicts, folder))
     return ended(run.outcome)

@@ -7,7 +7,6 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.evaluate.records import Opened
 from tasks.evidence.records import Dataset
 from tasks.explain.budget import Budget
 from tasks.explain.records import Explained, Skipped
@@ -22,18 +21,19 @@ def explain(
     sample: Represented,
     plan: Plan,
     trained: Trained,
-    opened: Opened,
     folder: Path,
     seconds: float,
 ) -> Explained:
     """Explain the model frozen in the dossier, on validation rows, within the plan's share of the run.
+
+    Before the test part is opened: a run that its verdicts refuse is explained too, a step that crashes here
+    has spent no judgement, and the order of the records shows that no test row was looked at.
 
     Args:
         dataset: pinned.
         sample: what the check of representativeness found of proxies.
         plan: as carried out, with the settings that a search chose.
         trained: what training took, of which explaining may take a share.
-        opened: likewise.
         folder: the dossier's.
         seconds: that the run took so far.
     """
@@ -52,8 +52,8 @@ def explain(
     budget = Budget.of(
         rows_seen=trained.fit_rows * len(trained.history),
         rows_predicted=trained.validation_rows * len(trained.history)
-        + opened.rows
-        + sum(found.rows for found in opened.audits.values()),
+        + dataset.test.rows
+        + sum(part.rows for part in dataset.audits.values()),
         parameters=max(1, trained.parameters),
         seconds=seconds,
         share=settings.share,

@@ -99,6 +99,6 @@ def test_the_step_says_why_it_explains_nothing(
         }
     )
     nothing: Any = None
-    found = step.fn(nothing, nothing, asked, nothing, nothing, tmp_path, 1.0)
+    found = step.fn(nothing, nothing, asked, nothing, tmp_path, 1.0)
     assert [each.part for each in found.skipped] == ["all"]
     assert because in found.skipped[0].because

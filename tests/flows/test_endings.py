@@ -107,6 +107,8 @@ def test_worse_model_becomes_challenger_by_paired_comparison(succeeded: Workspac
     assert registration["paired"]["verdict"] == "worse"
     assert registration["paired"]["high"] < -registration["paired"]["margin"]
     assert succeeded.aliases() == {"champion": 2, "challenger": 3}
+    (first,) = succeeded.query("select description from model_versions where version = 1")[0]
+    assert first.startswith("## Registered: tiny version 1, champion until version 2\n")
 
 
 def test_rollback_restores_the_champion_before_with_the_reason(
@@ -117,6 +119,13 @@ def test_rollback_restores_the_champion_before_with_the_reason(
     assert done.code == 0, done
     assert done.lines == ["Rolled back", "tiny version 1 is champion again: complaints from branch 12"]
     assert workspace.aliases()["champion"] == 1
+    described = [
+        text for (text,) in workspace.query("select description from model_versions order by version")
+    ]
+    for text, now in zip(
+        described, ("champion again", "champion until it was rolled back", "challenger"), strict=True
+    ):
+        assert text.partition("\n")[0].endswith(f", {now}")
     history = workspace.query("select value from registered_model_tags order by key desc limit 1")
     last = json.loads(history[0][0])
     assert (last["version"], last["what"], last["gone"]) == ("1", "rolled back", "2")
@@ -209,7 +218,13 @@ def test_refused_by_a_gate_has_run_and_dossier_but_no_version(workspace: Workspa
     assert workspace.registry() == before
     assert workspace.runs()[-1] == ("FINISHED", "Refused")
     dossier = workspace.dossiers()[-1]
-    assert steps(dossier) == [*REGISTERED_STEPS[:10], "ending"]
+    assert steps(dossier) == [*REGISTERED_STEPS[:11], "ending"]
+    assert (dossier / "figures" / "explained-shap.png").is_file()  # now a person wants to know why
+    notes = workspace.query("select value from tags where key = 'mlflow.note.content'")
+    (front,) = [text for (text,) in notes if text.startswith("## Refused")]
+    for page in (front, (dossier / "documents" / "audit.html").read_text()):
+        assert "What the model looks at" in page
+        assert "SHAP" in page
     replayed = assay(workspace.top, "replay", str(dossier.relative_to(workspace.top)))
     assert replayed.code == 3, replayed
     assert "Every number rebuilt" in replayed.lines

@@ -140,7 +140,7 @@ def remove_predictions(folder: Path) -> None:
 
 
 def change_record(folder: Path) -> None:
-    edit(folder / "records" / "09-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
+    edit(folder / "records" / "10-verdicts.json", lambda entry: entry["body"]["judged"][0].update(limit=0.9))
 
 
 def remove_record(folder: Path) -> None:
@@ -162,9 +162,9 @@ TAMPERED = {
     ),
     "removed predictions": (
         remove_predictions,
-        ["predictions.csv: named by record 08-opening.json and missing"],
+        ["predictions.csv: named by record 09-opening.json and missing"],
     ),
-    "record": (change_record, ["10-explanations.json: it names ", "record 09 or this one was changed"]),
+    "record": (change_record, ["11-loosened.json: it names ", "record 10 or this one was changed"]),
     "removed record": (remove_record, ["record 03 is expected here, found 04 (representativeness)"]),
     "added record": (add_record, ["14-ending.json: record 14 is expected here"]),
 }

@@ -121,8 +121,8 @@ def trust_in_itself(dossier: Path) -> None:
 
 TAMPERINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "edited": (
-        lambda f: edit(f / "records/09-verdicts.json", lambda c: c),
-        "records/09-verdicts.json: edited",
+        lambda f: edit(f / "records/10-verdicts.json", lambda c: c),
+        "records/10-verdicts.json: edited",
     ),
     "deleted": (lambda f: (f / "records/02-data.json").unlink(), "records/02-data.json: deleted"),
     "reordered": (reorder, ": reordered"),
