@@ -79,6 +79,30 @@ def test_randomised_weights_find_an_explanation_of_the_rows_instead_of_the_model
     assert not checks.randomised(np.ones((4, 3)), np.ones((4, 3))).holds
 
 
+def test_fidelity_finds_a_simpler_model_that_does_not_tell_the_output() -> None:
+    kept = RNG.integers(0, 2, (200, 10)).astype(bool)
+    outputs = np.array([(row * kept) @ SLOPES + 1 for row in ROWS])
+    near = np.exp(-(~kept).sum(axis=1) / 4) * np.ones((40, 1))
+    assert checks.fidelity(1 + RIGHT @ kept.T, outputs, near).value == 1
+    for planted in (PLANTED, -RIGHT, 3 * RIGHT, np.roll(RIGHT, 1, axis=1)):
+        assert not checks.fidelity(1 + planted @ kept.T, outputs, near).holds
+    constant = np.ones_like(outputs)
+    assert (
+        checks.fidelity(constant, constant, near).value,
+        checks.fidelity(outputs, constant, near).holds,
+    ) == (
+        None,
+        False,
+    )
+
+
+def test_fidelity_by_hand() -> None:
+    """Outputs 0 and 3 weigh twice: of their 9 around the mean 1.5 a model that says 0.5 for 0 leaves 0.5."""
+    outputs, told, weights = ([[0, 1, 2, 3]], [[0.5, 1, 2, 3]], [[2, 0, 0, 2]])
+    found = checks.fidelity(*(np.array(each, float) for each in (told, outputs, weights)))
+    assert found.value == pytest.approx(1 - 0.5 / 9, abs=1e-6)
+
+
 def test_an_explanation_is_as_reliable_as_its_checks_and_says_nothing_else() -> None:
     good, bad = (Check.of("completeness", value, "at most", 0.05, "") for value in (0.01, 0.2))
     own = {"part": "output", "method": "SHAP", "of": "", "rows": 1, "evaluations": 1}

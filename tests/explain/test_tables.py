@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
+from tasks.explain import lime
 from tasks.explain.budget import Budget
 from tasks.explain.context import Context
 from tasks.explain.counterfactual import COUNTERFACTUALS, confirmed, immutable_columns
 from tasks.explain.explain import context_of, explain
-from tasks.explain.lime import LIME
+from tasks.explain.lime import LIME, Surrogate, surrogates
 from tasks.explain.parts import KINDS, Part, Unexplained
 from tasks.explain.records import Change, Counterfactual, Explained, Explanation
 from tasks.explain.shapley import SHAP, shap_values
@@ -150,6 +152,22 @@ def test_an_untrained_model_is_shown_as_unreliable(made: Made) -> None:
         "deletion",
         "insertion",
     }
+
+
+def test_a_surrogate_planted_wrong_is_shown_as_unreliable_by_its_fidelity_alone(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three times too steep: the same each time, in the right order, of the trained model."""
+
+    def planted(model: TableModel, *of: Any) -> Surrogate:
+        found = surrogates(model, *of)
+        return found._replace(values=3 * found.values)
+
+    monkeypatch.setattr(lime, "surrogates", planted)
+    with deterministic(1):
+        found = explain(made(), [LIME])
+    assert found.unreliable == ("LIME",)
+    assert [check.name for check in found.explanations[0].checks if not check.holds] == ["fidelity"]
 
 
 def test_what_does_not_fit_the_budget_is_skipped_with_its_reason(made: Made) -> None:
