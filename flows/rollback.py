@@ -13,6 +13,7 @@ from flows.turns import turn
 from infra.settings import settings
 from tasks.register import registry
 from tasks.register.client import connect
+from tasks.register.described import describe_standings
 
 
 @flow(name="rollback", flow_run_name="rollback {model}")
@@ -27,6 +28,7 @@ def rollback(model: str, reason: str) -> State[Outcome]:
     connection = connect(environment.mlflow_uri, environment.artifact_root)
     with turn(f"promote {model}"):
         restored = registry.rollback(connection, environment.var / "locks", model, reason, getpass.getuser())
+        describe_standings(connection, model)
     return ended(
         Outcome(title="Rolled back", exit_code=0, lines=(f"{restored} is champion again: {reason}",))
     )

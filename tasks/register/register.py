@@ -17,6 +17,7 @@ from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.model.predictor import noise_in, rule_in
 from tasks.plan import Plan
 from tasks.register.client import Connection
+from tasks.register.described import describe_standings
 from tasks.register.model import Logged, log_model
 from tasks.register.records import Awaited, Registration
 from tasks.register.registry import (
@@ -177,6 +178,7 @@ def give_alias(filing: Filing, registration: Registration) -> None:
 
     version = resolve(filing.connection, registration.model, registration.version)
     given = promote(filing.connection, filing.locks, version, as_recorded).alias
+    describe_standings(filing.connection, version.name)
     if given != registration.alias:
         raise RegistryError(f"{version} is {registration.alias} on record and became {given}: run again")
 

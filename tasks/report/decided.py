@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from tasks.plan import Plan
 
 SHOWN = 20  # problems and warnings listed; the rest is counted and stands in the dossier
 AWAITS = ", awaits its review"
+HEADLINE = re.compile(r"(## .+ version \d+, )((?:champion|challenger)[^:]*)(.*)")
+"""Of a version that was given an alias: before it, what it is now, and how its review ended."""
 
 # The first lines are all that MLflow shows of a run's description before a click: no line there is spent.
 TEMPLATE = """\
@@ -110,6 +113,28 @@ def reviewed(page: str, outcome: str, because: str, alias: str | None) -> str:
         f"{headline.removesuffix(AWAITS)}, {alias or 'no alias'}: {told}\n"
         f"> **Review: {cell(outcome)}.** {cell(because)}\n>\n{rest}"
     )
+
+
+def held(page: str) -> str:
+    """What a version's page says that it is, "champion" or "challenger until version 3"; else ""."""
+    found = HEADLINE.fullmatch(page.partition("\n")[0])
+    return found[2] if found else ""
+
+
+def succeeded(page: str, now: str, because: str = "") -> str:
+    """The same page of a version that is something else now; one that never had an alias stays as it is.
+
+    Args:
+        page: from :func:`decided` or :func:`reviewed`.
+        now: what it is: "champion until version 3".
+        because: in words, where somebody said why.
+    """
+    headline, newline, rest = page.partition("\n")
+    found = HEADLINE.fullmatch(headline)
+    if found is None:
+        return page
+    told = f"> **{cell(now.capitalize())}.** {cell(because)}\n>\n" if because else ""
+    return f"{found[1]}{now}{found[3]}{newline}{told}{rest}"
 
 
 def cell(text: object) -> str:
