@@ -38,7 +38,6 @@ from tasks.replay.replay import Replay
 from tasks.replay.workspace import pinned_sources, rebuild_dataset
 from tasks.review.answers import COMMAND, problems_of, read_text, target_of
 from tasks.review.conclude import conclude
-from tasks.review.explained import keep
 from tasks.review.laid import Laid, lay_out
 from tasks.review.packet import PAGE, TABLE
 from tasks.review.records import ANSWER, PACKET, REFUSED, REVIEW, Answered, Packet, RefusedText, Reviewed
@@ -105,7 +104,7 @@ class Desk:
             require_active(self.connection, self.version, self.folder)
             until = datetime.now(UTC) + timedelta(hours=self.standing.review.hours)
             packet = self.laid.packet(until.isoformat(timespec="seconds"))
-            keep(self.laid.explained, self.folder)
+            self.laid.kept.write(self.folder)
             self._add(PACKET, packet)
         self.laid.require_recorded(packet)
         self.laid.write(packet, self.place)

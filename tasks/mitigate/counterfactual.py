@@ -100,7 +100,7 @@ def _moved(sample: Sample, step: Counterfactual, judgement: Judgement, rng: np.r
     rows = _share(there, step.share, rng)
     own = found[rows].to_list()
     values = pl.Series(list(_others(own, levels))).replace_strict(
-        _value_of_each(sample, step.attribute, protected.column, levels),
+        value_of_each(sample.frame, found, protected.column, levels),
         return_dtype=sample.frame.schema[protected.column],
     )
     frame = sample.frame[rows].with_columns(values.alias(protected.column))
@@ -118,14 +118,22 @@ def _others(own: list[str], levels: list[str]) -> Iterator[str]:
         yield levels[(levels.index(level) + further) % len(levels)]
 
 
-def _value_of_each(sample: Sample, attribute: str, column: str, levels: list[str]) -> dict[str, str | float]:
+def value_of_each(
+    frame: pl.DataFrame, found: pl.Series, column: str, levels: list[str]
+) -> dict[str, str | float]:
     """The value that stands for each level: its name, or of a band of numbers the median of its rows.
 
     Of an even number of rows the lower of the two in the middle, so that it is a value that occurs.
+
+    Args:
+        frame: typed rows.
+        found: each row's level of the attribute.
+        column: that the attribute is made of.
+        levels: to give values of.
     """
-    if sample.frame.schema[column] == pl.String:
+    if frame.schema[column] == pl.String:
         return {level: level for level in levels}
-    by_level = sample.frame.group_by(sample.described[attribute].alias("level"))
+    by_level = frame.group_by(found.alias("level"))
     return dict(by_level.agg(pl.col(column).quantile(0.5, "lower")).iter_rows())
 
 

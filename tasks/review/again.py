@@ -11,8 +11,11 @@ import polars as pl
 
 from tasks.errors import EvidenceError
 from tasks.evaluate.differences import changed_values
+from tasks.model.predictor import Predictor
 from tasks.review.answers import problems_of
+from tasks.review.changed import Opened
 from tasks.review.conclude import conclude
+from tasks.review.flips import unturned
 from tasks.review.laid import Laid, lay_out
 from tasks.review.records import Answered
 from tasks.review.standing import Standing
@@ -47,7 +50,7 @@ def review_problems(folder: Path, frame: pl.DataFrame) -> list[str]:
         laid.require_recorded(asked.packet)
     except EvidenceError as error:
         return [str(error)]
-    problems = []
+    problems = _flip_problems(standing, laid, frame)
     told: list[str] = []
     for answered in standing.taken:
         at = datetime.fromisoformat(asked.packet.deadline)
@@ -56,6 +59,18 @@ def review_problems(folder: Path, frame: pl.DataFrame) -> list[str]:
         problems += _named(answered, asked.reviewer_of(answered.signed.answers.key))
         told.append(answered.reviewer)
     return problems or list(_figures(standing, laid))
+
+
+def _flip_problems(standing: Standing, laid: Laid, frame: pl.DataFrame) -> list[str]:
+    """Drawn flips that the frozen model does not turn; nearest ones are not looked for again."""
+    if laid.kept.flips.by not in ("own value", "words"):
+        return []
+    predictor = Predictor.load(standing.folder / "model").without_noise()
+    opened = Opened(standing.plan, predictor, frame, laid.asking.described)
+    rows = [case.row_id for case in laid.asking.cases if case.why == "counterfactual flip"]
+    return [
+        f"row {row} was drawn as a counterfactual flip, and does not turn" for row in unturned(opened, rows)
+    ]
 
 
 def _named(answered: Answered, name: str | None) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import wave
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from tasks.plan import Plan
 from tasks.plan.data import Audio, Image
 from tasks.plan.features import TabularFeatures
+from tasks.review.pictures import data_uri, png_uri
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,8 @@ def _text(value: Any) -> str:
 
 
 def _png(content: bytes, data: Image) -> str:
-    from PIL import Image as Picture  # noqa: PLC0415 - only a plan of images needs it
-
     pixels = np.frombuffer(content, np.uint8).reshape(data.height, data.width, data.channels)
-    file = io.BytesIO()
-    Picture.fromarray(pixels[:, :, 0] if data.channels == 1 else pixels).save(file, "PNG")
-    return _uri("image/png", file.getvalue())
+    return png_uri(pixels[:, :, 0] if data.channels == 1 else pixels)
 
 
 def _wav(content: bytes, data: Audio) -> str:
@@ -69,8 +65,4 @@ def _wav(content: bytes, data: Audio) -> str:
         sound.setsampwidth(2)
         sound.setframerate(data.rate)
         sound.writeframes(content)
-    return _uri("audio/wav", file.getvalue())
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return data_uri("audio/wav", file.getvalue())

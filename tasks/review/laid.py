@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -15,12 +15,19 @@ from tasks.evidence.digest import write_atomically
 from tasks.evidence.dossier import body_of
 from tasks.fairness.verdict import Verdicts
 from tasks.ingest.described import ROW_DIGEST, describe
+from tasks.model.audio import AudioFeatures
+from tasks.model.predictor import Predictor
+from tasks.review.changed import Opened
 from tasks.review.conclude import Asking
 from tasks.review.draw import Examined, draw
-from tasks.review.explained import NONE, Sentences, explain_rows, kept
+from tasks.review.explained import FILE, Kept, Train, explain_rows, nearest
+from tasks.review.flips import find_flips
 from tasks.review.packet import PAGE, TABLE, Sheet, digest_sheets, packet_page, packet_table, sheets_of
+from tasks.review.pictures import spectrogram_uri
+from tasks.review.reasons import features_of, reasons_of
 from tasks.review.records import Packet
 from tasks.review.standing import Standing
+from tasks.review.weighed import Told
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,15 @@ class Laid:
         standing: the review.
         asking: the decisions, and what answers are held against.
         sheets: the decisions as they are shown.
-        explained: row_id -> sentences.
+        rows: of the decisions, typed, in their order.
+        kept: what the dossier keeps of it.
     """
 
     standing: Standing
     asking: Asking
     sheets: list[Sheet]
-    explained: Sentences
+    rows: pl.DataFrame
+    kept: Kept
 
     @property
     def digest(self) -> str:
@@ -59,6 +68,7 @@ class Laid:
             digest=self.digest,
             cases=len(cases),
             drawn={why: sum(case.why == why for case in cases) for why in kinds},
+            flips=self.kept.flips,
             deadline=deadline,
         )
 
@@ -66,8 +76,13 @@ class Laid:
         """Make sure that this is what the record says was shown.
 
         Raises:
-            EvidenceError: with both digests.
+            EvidenceError: with what either says.
         """
+        if packet.flips != self.kept.flips:
+            raise EvidenceError(
+                f"the packet's record says of counterfactual flips: {packet.flips.told!r}; "
+                f"{FILE} says {self.kept.flips.told!r}"
+            )
         if packet.digest != self.digest:
             raise EvidenceError(
                 f"packet {packet.digest[:12]}… is on record for {packet.model} version {packet.version}, the "
@@ -76,13 +91,25 @@ class Laid:
 
     def write(self, packet: Packet, folder: Path) -> None:
         """Write page and table; they hold persons' data, so the folder is its owner's."""
-        page = packet_page(packet, self.sheets, self.standing.plan, self.standing.label.values)
+        plan = self.standing.plan
+        page = packet_page(packet, self.sheets, plan, self.standing.label.values, self._spectrograms())
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomically(folder / PAGE, page.encode())
         write_atomically(folder / TABLE, packet_table(packet, self.sheets).encode())
 
+    def _spectrograms(self) -> dict[int, str]:
+        """Of recordings that have a map: the page shows them, the digest covers the recordings."""
+        features = features_of(self.standing.folder, self.standing.plan)
+        if not isinstance(features, AudioFeatures):
+            return {}
+        return {
+            sheet.number: spectrogram_uri(features, row)
+            for sheet, row in zip(self.sheets, self.rows.iter_slices(1), strict=True)
+            if sheet.reasons.cells
+        }
 
-def lay_out(standing: Standing, frame: pl.DataFrame, train: Callable[[], pl.DataFrame]) -> Laid:
+
+def lay_out(standing: Standing, frame: pl.DataFrame, train: Train) -> Laid:
     """Draw the decisions of a review, seeded by the frozen model.
 
     Args:
@@ -101,13 +128,21 @@ def lay_out(standing: Standing, frame: pl.DataFrame, train: Callable[[], pl.Data
     described = describe(frame, plan.judgement)
     judged = Verdicts.model_validate(body_of(entries, "verdicts")).judged
     seed = int(body_of(entries, "freeze")["digest"][:16], 16)
-    examined = Examined(predictions, described, standing.label, judged)
-    cases = draw(examined, standing.review, seed)
+    folder, review = standing.folder, standing.review
+    if standing.packet is None:
+        train = cache(train)
+        opened = Opened(plan, Predictor.load(folder / "model").without_noise(), frame, described)
+        nearest_of = partial(nearest, opened, train=train, folder=folder)
+        pool = find_flips(opened, predictions["prediction"], nearest_of, seed, review.decisions)
+        kept = Kept(flips=pool.record, pool=pool.rows, rows={})
+    else:
+        kept = Kept.read(folder)
+    cases = draw(Examined(predictions, described, standing.label, judged, kept.pool), review, seed)
     places = [case.row_id for case in cases]
     if standing.packet is None:
-        explained = explain_rows(frame[places], described[places], train(), plan, standing.folder)
-    else:
-        explained = kept(standing.folder)
-    rows = [frame.row(place, named=True) for place in places]
-    sheets = sheets_of(cases, rows, plan, lambda row_id: explained.get(row_id) or [NONE], seed)
-    return Laid(standing, Asking(standing.review, plan.judgement, cases, described), sheets, explained)
+        kept = kept.model_copy(update={"rows": explain_rows(opened, places, train, folder)})
+    rows = frame[places]
+    told = [kept.rows.get(place, Told()) for place in places]
+    explained = dict(zip(places, reasons_of(told, rows, features_of(folder, plan)), strict=True))
+    sheets = sheets_of(cases, rows.to_dicts(), plan, explained, seed)
+    return Laid(standing, Asking(review, plan.judgement, cases, described), sheets, rows, kept)

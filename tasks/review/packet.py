@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from tasks.audit.template import page_style, page_template
 from tasks.evidence.digest import digest_of
 from tasks.plan import Plan
-from tasks.review.explained import NONE
 from tasks.review.inputs import Input, input_of
+from tasks.review.pictures import map_uri
+from tasks.review.reasons import Reasons
 from tasks.review.records import Case, Packet
 
 DECISION = "decision"
@@ -29,20 +30,20 @@ class Sheet:
         number: in the packet, from 1.
         given: the input.
         recommendation: a class.
-        explanation: in sentences.
+        reasons: what explains it, if anything does.
     """
 
     number: int
     given: Input
     recommendation: str
-    explanation: tuple[str, ...]
+    reasons: Reasons
 
 
 def sheets_of(
     cases: Sequence[Case],
     rows: Sequence[dict[str, Any]],
     plan: Plan,
-    explain: Callable[[int], Sequence[str]],
+    explained: Mapping[int, Reasons],
     seed: int,
 ) -> list[Sheet]:
     """The cases as they are shown.
@@ -54,12 +55,11 @@ def sheets_of(
         cases: as drawn.
         rows: of the cases, in their order, typed.
         plan: what the model takes in.
-        explain: row_id -> sentences.
+        explained: row_id -> what explains the model's own decision.
         seed: of the draw.
     """
-    told = {case.number: tuple(explain(case.row_id)) for case in cases}
     wrong = [case.number for case in cases if not case.genuine]
-    others = [case.number for case in cases if case.genuine and told[case.number] != (NONE,)]
+    others = [case.number for case in cases if case.genuine and explained[case.row_id] != Reasons()]
     hidden = np.random.default_rng(seed).permutation(np.array(others, int))[: len(wrong)]
     without = {*wrong, *hidden.tolist()}
     return [
@@ -67,7 +67,7 @@ def sheets_of(
             case.number,
             input_of(row, plan),
             case.shown,
-            (NONE,) if case.number in without else told[case.number],
+            Reasons() if case.number in without else explained[case.row_id],
         )
         for case, row in zip(cases, rows, strict=True)
     ]
@@ -78,16 +78,31 @@ def digest_sheets(model: str, version: str, sheets: Sequence[Sheet]) -> str:
     return digest_of({"model": model, "version": version, "cases": [asdict(sheet) for sheet in sheets]})
 
 
-def packet_page(packet: Packet, sheets: Sequence[Sheet], plan: Plan, classes: Sequence[str]) -> str:
-    """The page: self-contained, no scripts, the same bytes for the same packet."""
+def packet_page(
+    packet: Packet,
+    sheets: Sequence[Sheet],
+    plan: Plan,
+    classes: Sequence[str],
+    spectrograms: Mapping[int, str],
+) -> str:
+    """The page: self-contained, no scripts, the same bytes for the same packet.
+
+    Args:
+        packet: on record.
+        sheets: its cases.
+        plan: names the label and the reviewers.
+        classes: that a decision may be.
+        spectrograms: case -> picture of a recording beside which its map is laid, as data.
+    """
     assert plan.operations.review is not None  # noqa: S101 - the flow has looked
-    template = page_template("tasks.review", PAGE)
+    template = page_template("tasks.review", PAGE, map=map_uri)
     return template.render(
         packet=packet,
         sheets=sheets,
         classes=classes,
         label=plan.judgement.data.label.column,
         reviewers=list(plan.operations.review.reviewers),
+        spectrograms=spectrograms,
         style=page_style(),
     )
 
@@ -102,6 +117,6 @@ def packet_table(packet: Packet, sheets: Sequence[Sheet]) -> str:
     writer.writerow(["packet", "case", *named, "recommendation", "explanation", DECISION])
     for sheet in sheets:
         seen = [sheet.given.fields.get(name, "") for name in fields] if not media else ["see the page"]
-        explanation = " ".join(sheet.explanation)
+        explanation = " ".join(sheet.reasons.sentences)
         writer.writerow([packet.digest, sheet.number, *seen, sheet.recommendation, explanation, ""])
     return file.getvalue()

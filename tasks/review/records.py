@@ -21,6 +21,23 @@ Outcome = Literal["approved", "rejected", "sent back", "timed out", "not counted
 Why = Literal["uncertain", "worst group", "counterfactual flip", "random", "wrong on purpose"]
 
 
+class Flips(Record):
+    """Decisions that a change alone would turn, of which some are drawn.
+
+    Attributes:
+        by: what was changed: a protected attribute's own value, the words of a text that name it, the column
+            that is nearest, or nothing.
+        asked: decisions that were made again so.
+        turned: how many of them turn.
+        told: the same in words; where none turns, or nothing can be changed, why.
+    """
+
+    by: Literal["own value", "words", "nearest counterfactual", "nothing"]
+    asked: int
+    turned: int
+    told: str
+
+
 class Packet(Record):
     """What was laid before the reviewers; the head of the dossier with this record is what they sign.
 
@@ -30,6 +47,7 @@ class Packet(Record):
         digest: SHA-256 of the packet's cases as canonical JSON: inputs, recommendations and explanations.
         cases: how many; numbered from 1.
         drawn: why -> how many.
+        flips: where counterfactual flips come from, or why there are none.
         deadline: UTC, ISO 8601; answers that come later do not count.
     """
 
@@ -38,6 +56,7 @@ class Packet(Record):
     digest: str
     cases: int
     drawn: dict[str, int]
+    flips: Flips
     deadline: str
 
 

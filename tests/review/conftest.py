@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tasks.evidence.keys import SigningKey
+from tasks.model.device import deterministic
 from tasks.plan.review import Review
 from tasks.review.answers import Asked
-from tasks.review.records import Packet
+from tasks.review.changed import Opened
+from tasks.review.records import Flips, Packet
+from tests.explain import media
+
+from .packets import opened
 
 NAMES = ("ada", "berta", "cleo")
 CASES = 20
 CLASSES = ("no", "yes")
+NO_FLIPS = Flips(by="nothing", asked=0, turned=0, told="nothing was changed")
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +50,41 @@ def asking(keys: Mapping[str, SigningKey]) -> Callable[..., Asked]:
     def asked(hours: float = 1.0, version: str = "3", answered: tuple[str, ...] = ()) -> Asked:
         deadline = (datetime.now(UTC) + timedelta(hours=hours)).isoformat(timespec="seconds")
         packet = Packet(
-            model="credit", version=version, digest="a" * 64, cases=CASES, drawn={}, deadline=deadline
+            model="credit",
+            version=version,
+            digest="a" * 64,
+            cases=CASES,
+            drawn={},
+            flips=NO_FLIPS,
+            deadline=deadline,
         )
         reviewers = {name: keys[name].public for name in NAMES}
         return Asked(packet, "b" * 64, reviewers, CLASSES, "Ada", answered)
 
     return asked
+
+
+@pytest.fixture(scope="session")
+def texts() -> Opened:
+    """A model that calls a text hate for the word "woman"."""
+    frame = media.texts()
+    of_women = frame["tweet"].str.contains(r"\bwoman\b")
+    frame = frame.with_columns(pl.Series("class", np.where(of_women, "hate", "neither")))
+    with deterministic(1):
+        return opened("hate-speech-transformer", media.of_texts(frame), frame)
+
+
+@pytest.fixture(scope="session")
+def pictures() -> Opened:
+    """A model of pictures that reads where a bright square lies."""
+    frame = media.pictures()
+    with deterministic(1):
+        return opened("mnist-cnn", media.of_pictures(frame), frame, height=8, width=8)
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Opened:
+    """A model of recordings that tells a low tone from a high one."""
+    frame = media.recordings().with_columns(audio="recording")
+    with deterministic(1):
+        return opened("spoken-digits", media.of_recordings(frame), frame)

@@ -20,7 +20,10 @@ from tasks.plan.review import Review
 from tasks.review.conclude import Asking, conclude
 from tasks.review.draw import Examined, draw, margins
 from tasks.review.packet import digest_sheets, packet_page, packet_table, sheets_of
+from tasks.review.reasons import Reasons
 from tasks.review.records import Answers, Case, Packet, Wish
+
+from .conftest import NO_FLIPS
 
 ADULT = yaml.safe_load((Path(__file__).parents[2] / "data" / "adult" / "plan.yaml").read_text())
 LABEL = Classes(column="y", values=["no", "yes"], positive="yes")
@@ -203,18 +206,20 @@ def test_the_page_shows_no_label_no_reason_and_no_script(review: Review, keys: d
         Case(number=2, row_id=8, row_digest="e", why="uncertain", prediction="<=50K", shown="<=50K"),
         Case(number=3, row_id=9, row_digest="f", why="random", prediction="<=50K", shown="<=50K"),
     ]
-    sheets = sheets_of(cases, rows, plan, lambda row_id: [f"reason {row_id}"], seed=1)
+    reasons = {case.row_id: Reasons((f"reason {case.row_id}",)) for case in cases}
+    sheets = sheets_of(cases, rows, plan, reasons, seed=1)
     # Of the wrong one and of as many others no explanation is shown.
-    assert [sheet.explanation[0].startswith("reason") for sheet in sheets].count(True) == 1
+    assert [sheet.reasons.sentences[0].startswith("reason") for sheet in sheets].count(True) == 1
     packet = Packet(
         model="adult",
         version="2",
         digest=digest_sheets("adult", "2", sheets),
         cases=3,
         drawn={},
+        flips=NO_FLIPS,
         deadline="x",
     )
-    page = packet_page(packet, sheets, plan, ["<=50K", ">50K"])
+    page = packet_page(packet, sheets, plan, ["<=50K", ">50K"], {})
     table = packet_table(packet, sheets)
     for text in (page, table):
         assert "TRUTH" not in text
