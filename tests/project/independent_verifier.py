@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import betainc, gammaln, logsumexp, xlog1py, xlogy
 from scipy.stats import beta, binom, fisher_exact
 
@@ -490,17 +491,18 @@ class Table:
 
 
 def upper_mean(weights: Floats, unit: Floats, level: float) -> float:
-    """Upper limit of a mean in [0, 1] by betting: the smallest mean that is refuted, by bisection."""
+    """Upper limit of a mean in [0, 1] by betting: the smallest mean that is refuted."""
     n = weights.sum()
     bets = np.minimum(0.9, 2.0 ** np.arange(8) * math.sqrt(2 * math.log(1 / level) / n))[:, np.newaxis]
-    low, high = float(weights @ unit / n), 1.0
-    for _ in range(60):
-        m = (low + high) / 2
-        if m in (low, high):
-            break
+
+    def excess(m: float) -> float:
         capital = logsumexp((weights * np.log1p(bets * (m - unit) / (1 - m))).sum(axis=1)) - math.log(8)
-        low, high = (low, m) if capital >= math.log(1 / level) else (m, high)
-    return high
+        return float(capital - math.log(1 / level))
+
+    mean, last = float(weights @ unit / n), math.nextafter(1.0, 0.0)
+    if mean >= last or excess(last) < 0:
+        return 1.0
+    return float(brentq(excess, mean, last, xtol=1e-13))
 
 
 @dataclass(frozen=True)
