@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.embedded import prefect_server
+from infra.garbage import collect_seldom
 from infra.settings import Settings, settings
 from tasks.explain.library import shap
 
@@ -59,11 +60,14 @@ IMPORTED = (
 def serve(folder: Path) -> None:
     """Answer requests until standard input ends."""
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # as flows.cli sets it before prefect
-    gc.set_threshold(50_000, 20, 20)  # as flows.cli does
+    collect_seldom()  # as flows.cli does
     with prefect_server(Settings(var=folder)) as server:
         for module in IMPORTED:
             import_module(module)
         shap()
+        import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()  # once, not a model
+        # Half of what a figure takes; tests/report looks at figures as they are laid out.
+        import_module("matplotlib.layout_engine").ConstrainedLayoutEngine.execute = lambda *_: None
         assert threading.active_count() == 1, threading.enumerate()  # a fork keeps no other thread
         server.ready()
         database = folder / "empty.db"
