@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,7 @@ class Pool(NamedTuple):
 
     Attributes:
         record: how they were found, or why there are none.
-        rows: row_id of some, in a random order; as many as any draw may need.
+        rows: row_id of some, in a random order, of each attribute in turn; as many as any draw may need.
     """
 
     record: Flips
@@ -58,9 +59,15 @@ def find_flips(opened: Opened, recorded: pl.Series, nearest: Nearest, seed: int,
     flips = [row for row in rows.tolist() if any(turns.get(row, {}).values())]
     own = opened.decided(opened.frame[flips]) if flips else []
     turned = [row for row, decided in zip(flips, own, strict=True) if recorded[row] == decided]
-    how = "own value" if opened.read else "words"
-    told = _told(opened, len(turns), len(turned))
-    return Pool(Flips(by=how, asked=len(turns), turned=len(turned), told=told), tuple(turned[:most]))
+    of = {
+        name: [row for row in turned if turns[row].get(name)]
+        for name in dict.fromkeys([*opened.read, *(name for name, _ in opened.words)])
+    }
+    # In turn, so that an attribute that turns half of all decisions, as age may, leaves room for the others.
+    pool = dict.fromkeys(row for each in zip_longest(*of.values()) for row in each if row is not None)
+    how: Literal["own value", "words"] = "own value" if opened.read else "words"
+    told = _told(how, {name: len(rows) for name, rows in of.items()}, len(turns), len(turned))
+    return Pool(Flips(by=how, asked=len(turns), turned=len(turned), told=told), tuple(pool)[:most])
 
 
 def unturned(opened: Opened, rows: Sequence[int]) -> list[int]:
@@ -100,14 +107,16 @@ def _by_nearest(nearest: Nearest, rows: Rows, most: int) -> Pool:
     return Pool(Flips(by="nearest counterfactual", asked=asked, turned=len(single), told=told), single[:most])
 
 
-def _told(opened: Opened, asked: int, turned: int) -> str:
-    names = " or ".join(_one(name) for name in opened.read)
-    if opened.read:
+def _told(how: str, of: Mapping[str, int], asked: int, turned: int) -> str:
+    """In words; with several attributes how many decisions each of them turns."""
+    names = " or ".join(map(_one, of))
+    if how == "own value":
         told = f"of {asked:,} decisions {_count(turned)} when {names} alone is another"
     else:
-        about = " or ".join(dict.fromkeys(_one(name) for name, _ in opened.words))
-        told = f"of {asked:,} texts with words for a {about} {_count(turned)} when these words are swapped"
-    return told if turned else f"{told}; {INSTEAD}"
+        told = f"of {asked:,} texts with words for a {names} {_count(turned)} when these words are swapped"
+    each = ", ".join(f"{_one(name)} {count:,}" for name, count in of.items())
+    several = f": {each}" if len(of) > 1 else ""
+    return f"{told}{several}" if turned else f"{told}; {INSTEAD}"
 
 
 def _count(turned: int) -> str:

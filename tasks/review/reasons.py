@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from tasks.explain.regions import INSIDE_WORD, spelled
+from tasks.explain.ways import INTEGRATED
 from tasks.model.features import features_from_json
 from tasks.model.inputs import Features
 from tasks.model.predictor import DESCRIPTION
@@ -41,9 +42,8 @@ class Reasons:
 
     @property
     def signed(self) -> bool:
-        """Whether anything speaks against the decision."""
-        weights = [weight for _, weight in self.tokens] + [cell for line in self.cells for cell in line]
-        return min(weights, default=0) < 0
+        """Whether the method tells what speaks against the decision; the others give sizes alone."""
+        return self.method == INTEGRATED
 
 
 def features_of(folder: Path, plan: Plan) -> Features | None:

@@ -8,19 +8,28 @@ from pathlib import Path
 
 import polars as pl
 
+from tasks.evaluate.predict import predict_part
+from tasks.evaluate.predictions import write_predictions
+from tasks.evaluate.records import PREDICTIONS
+from tasks.evidence.digest import write_atomically
+from tasks.evidence.dossier import Entry
+from tasks.evidence.records import Record
 from tasks.explain.records import Counterfactuals
+from tasks.fairness.verdict import Verdicts
 from tasks.ingest import described, tabular
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan
 from tasks.plan.load import load_plan
 from tasks.plan.review import Review
+from tasks.register.records import Registration
 from tasks.review.changed import Opened
-from tasks.review.explained import explain_rows, nearest
+from tasks.review.explained import nearest
 from tasks.review.flips import Pool, find_flips
-from tasks.review.packet import packet_page, packet_table, sheets_of
-from tasks.review.pictures import spectrogram_uri
+from tasks.review.laid import Laid, lay_out
+from tasks.review.packet import PAGE, TABLE
 from tasks.review.reasons import reasons_of
-from tasks.review.records import Case, Packet
+from tasks.review.records import PACKET
+from tasks.review.standing import Standing
 from tasks.train.train import train
 
 ROWS, TESTED = 2000, 300
@@ -77,48 +86,66 @@ class Table:
         return find_flips(self.opened, recorded, near, seed=1, most=20)
 
 
+def no_training() -> pl.DataFrame:
+    raise AssertionError("training rows are read for tables alone")
+
+
 def opened(name: str, predictor: Predictor, frame: pl.DataFrame, **data: int) -> Opened:
     read = with_review(load_plan(name, Path("data"), []))
-    read = changed(read, data=read.judgement.data.model_copy(update=data))
-    return Opened(read, predictor, frame, described.describe(frame, read.judgement))
+    given = read.judgement.data
+    label = given.label.model_copy(update={"values": list(predictor.rule.classes)})  # type: ignore[union-attr]
+    read = changed(read, data=given.model_copy(update={"label": label, **data}))
+    digests = pl.Series("row_digest", [f"{row:016x}" for row in range(frame.height)])
+    return Opened(read, predictor, frame.with_columns(digests), described.describe(frame, read.judgement))
 
 
 class Shown:
-    """A packet of the first rows, every fourth of them shown wrong on purpose."""
+    """The packet of an opened test part, laid out as the flow does it, in a dossier of what that takes."""
 
-    def __init__(self, seen: Opened, folder: Path = Path("none"), count: int = 20) -> None:
-        """Explain, and lay out."""
-        decided = seen.decided(seen.frame.head(count))
-        classes = list(seen.predictor.rule.classes)  # type: ignore[union-attr]
-        self.kept = explain_rows(seen, range(count), lambda: seen.frame, folder)
-        rows, features = seen.frame.head(count), seen.predictor.features
-        told = reasons_of([self.kept[row] for row in range(count)], rows, features)
-        self.reasons = dict(enumerate(told))
-        self.cases = [
-            Case(
-                number=row + 1,
-                row_id=row,
-                row_digest="",
-                why="wrong on purpose" if row % 4 == 0 else "random",
-                prediction=own,
-                shown=next(other for other in classes if other != own) if row % 4 == 0 else own,
-            )
-            for row, own in enumerate(decided)
-        ]
-        self.sheets = sheets_of(self.cases, rows.to_dicts(), seen.plan, self.reasons, seed=1)
-        pool = find_flips(seen, pl.Series(seen.decided(seen.frame)), no_table, seed=1, most=20)
-        self.packet = Packet(
-            model="m", version="1", digest="d", cases=count, drawn={}, flips=pool.record, deadline="x"
+    def __init__(self, seen: Opened, folder: Path) -> None:
+        """Freeze, predict, draw, explain, and write page and table."""
+        self.seen, self.folder = seen, folder
+        for name, content in seen.predictor.contents().items():
+            write_atomically(folder / "model" / name, content)
+        judgement = seen.plan.judgement
+        write_predictions(
+            predict_part(seen.predictor, seen.frame, judgement), judgement, folder / PREDICTIONS
         )
-        heard = seen.plan.judgement.data.kind == "audio"
-        spectrograms = {
-            sheet.number: spectrogram_uri(features, row)  # type: ignore[arg-type]
-            for sheet, row in zip(self.sheets, rows.iter_slices(1), strict=True)
-            if heard and sheet.reasons.cells
-        }
-        self.page = packet_page(self.packet, self.sheets, seen.plan, classes, spectrograms)
-        self.table = packet_table(self.packet, self.sheets)
+        self.laid = lay_out(self.standing(), seen.frame, no_training)
+        self.packet = self.laid.packet("2030-01-01T00:00:00+00:00")
+        self.laid.write(self.packet, folder / "out")
+        self.laid.kept.write(folder)
+        self.cases, self.sheets, self.kept = self.laid.asking.cases, self.laid.sheets, self.laid.kept
+        told = [self.kept.rows[case.row_id] for case in self.cases]
+        self.reasons = reasons_of(told, self.laid.rows, seen.predictor.features)
+        self.page = (folder / "out" / PAGE).read_text()
+        self.table = (folder / "out" / TABLE).read_text()
         self.articles = self.page.split("<article")[1:]
 
-    def of(self, case: Case) -> str:
-        return self.articles[case.number - 1]
+    def standing(self, *more: tuple[str, Record]) -> Standing:
+        """With further records in the chain."""
+        bodies = [
+            ("verdicts", Verdicts(judged=()).model_dump(mode="json")),
+            ("freeze", {"digest": "ab" * 32}),
+            *((step, record.model_dump(mode="json")) for step, record in more),
+        ]
+        entries = tuple(
+            Entry(index=at, step=step, previous="", files=(), body=body)
+            for at, (step, body) in enumerate(bodies)
+        )
+        registration = Registration(
+            ending="Registered",
+            model="m",
+            version="1",
+            model_uri="",
+            alias=None,
+            because="",
+            champion_before=None,
+            paired=None,
+            served_rows=0,
+        )
+        return Standing(self.folder, entries, self.seen.plan, registration)
+
+    def again(self) -> Laid:
+        """Laid out once more, from what is kept."""
+        return lay_out(self.standing((PACKET, self.packet)), self.seen.frame, no_training)

@@ -14,7 +14,7 @@ import pytest
 
 from tasks.explain.records import Check, Counterfactuals
 from tasks.model.device import deterministic
-from tasks.review.changed import Opened
+from tasks.review.changed import Opened, turns_of
 from tasks.review.explained import nearest
 from tasks.review.flips import find_flips, unturned
 
@@ -43,6 +43,12 @@ def test_a_tables_flips_turn_by_a_protected_attribute_alone(table: Table) -> Non
     assert pool.record.by == "own value"
     assert 0 < pool.record.turned < pool.record.asked == seen.frame.height
     assert f"of {seen.frame.height} decisions {pool.record.turned} turn" in pool.record.told
+    turns = turns_of(seen, np.arange(seen.frame.height))
+    of = {name: {row for row, own in turns.items() if own[name]} for name in ("sex", "race", "age_band")}
+    sex, race, age = (len(rows) for rows in of.values())
+    assert pool.record.told.endswith(f"is another: sex {sex}, race {race}, age band {age}")
+    # However many ages turn, the others have their share of what may be drawn, as far as there are some.
+    assert all(len(rows & set(pool.rows)) >= min(6, len(rows)) for rows in of.values())
     assert len(pool.rows) == min(20, pool.record.turned)
     assert pool == table.pool()
     # By hand: each sex and race and the middle of each band of ages, one at a time, through the front door.
