@@ -99,7 +99,7 @@ class AudioFeatures:
         recordings, problems = [], list[str]()
         for row, value in enumerate(column_of(frame, self.column)):
             try:
-                recordings.append(self._samples(value))
+                recordings.append(self.samples(value))
             except ValueError as error:
                 problems.append(f"column {self.column!r}, row {row}: {error}")
         refuse(problems)
@@ -131,7 +131,12 @@ class AudioFeatures:
             tuple(stored["deviations"]),
         )
 
-    def _samples(self, value: Any) -> Samples:
+    def samples(self, value: Any) -> Samples:
+        """The samples (n,) of one recording, in any of the forms that `encode` takes.
+
+        Raises:
+            ValueError: saying what is wrong with it.
+        """
         rate = self.spectrogram.rate
         if isinstance(value, bytes | bytearray | memoryview):
             content = bytes(value)

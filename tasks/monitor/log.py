@@ -16,11 +16,13 @@ Labels come later in files of ``row_key`` and ``label``.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -28,9 +30,10 @@ from tasks.errors import Refusal
 from tasks.evaluate.kinds import kind_of
 from tasks.evidence.digest import write_atomically
 from tasks.ingest.described import row_digests
+from tasks.model.prediction_log import SCHEMA
 from tasks.plan.data import Text
 from tasks.plan.judgement import Judgement
-from tasks.plan.source import Column
+from tasks.plan.source import Column, CsvFormat
 
 KEY, TIME, VERSION, LABEL = "row_key", "time", "model_version", "label"
 ENDINGS = (".parquet", ".csv", ".jsonl")
@@ -47,6 +50,18 @@ def logged_columns(judgement: Judgement) -> Mapping[str, Column]:
         name: column
         for name, column in judgement.data.described().items()
         if name in asked or not (column.personal or name in hidden)
+    }
+
+
+def description_of(judgement: Judgement) -> dict[str, Any]:
+    """What a model that is served with a log keeps of a row; `tasks.model.prediction_log` reads it."""
+    data = judgement.data
+    form = data.format
+    return {
+        "schema": SCHEMA,
+        "columns": {name: column.type for name, column in logged_columns(judgement).items()},
+        "nulls": form.null_values if isinstance(form, CsvFormat) else [],
+        "terms": data.identities if isinstance(data, Text) else {},
     }
 
 
@@ -173,13 +188,20 @@ def _read(path: Path) -> pl.DataFrame:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
         if path.suffix == ".jsonl":
-            return pl.read_ndjson(path, infer_schema_length=None)
+            return pl.read_ndjson(_held(path), infer_schema_length=None)
         if path.suffix == ".csv":
             return pl.read_csv(path, infer_schema=False)
     except pl.exceptions.PolarsError:
         # Polars quotes what it stumbled on, which may be personal: its message stays out.
         raise Refusal(f"{path}: not readable as {path.suffix[1:]}; is the file whole?") from None
     raise Refusal(f"{path}: a file ending in {', '.join(ENDINGS)} is expected")
+
+
+def _held(path: Path) -> bytes:
+    """A file's bytes, while no served model appends to it."""
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        return file.read()
 
 
 def _moment(times: pl.Series) -> pl.Series:

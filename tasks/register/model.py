@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import mlflow
 import pandas as pd
@@ -21,6 +22,7 @@ from mlflow.types.schema import AnyType
 
 import tasks.model
 from tasks.errors import RegistryError
+from tasks.evidence.digest import canonical_json, write_atomically
 from tasks.evidence.envelope import files_below
 from tasks.evidence.keys import SigningKey
 from tasks.plan.source import Column
@@ -36,6 +38,7 @@ DECODERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What a model needs besides, by the kind of its features."""
 EXAMPLE_ROWS = 20
+LOG = "prediction_log.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def log_model(
     tags: Mapping[str, str],
     *,
     key: SigningKey | None = None,
-    source: Path = SOURCE,
+    kept: Mapping[str, Any] | None = None,
 ) -> Logged:
     """File a frozen model under its run.
 
@@ -72,14 +75,14 @@ def log_model(
         columns: which the model takes in, as the plan has them; None for texts, images or recordings.
         tags: digests.
         key: signs the stored files, code included; None leaves them unsigned.
-        source: the package that can load the model, copied beside it.
+        kept: what of a row goes into the predictions log where one is kept; None keeps none.
 
     Raises:
         RegistryError: when an example lacks a column, or MLflow can't store the model.
     """
     with tempfile.TemporaryDirectory(prefix="assay-") as temporary:
         code = Path(temporary) / "source"
-        shutil.copytree(source, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copytree(SOURCE, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         signature = _signature(code, model_folder, example, columns)
         with connection.doing(f"store the model of run {run_id}") as client:
             run = client.get_run(run_id)
@@ -95,7 +98,7 @@ def log_model(
                 model_id=logged.model_id,
                 signature=signature,
             )
-            _pack(packed, card, code, model_folder)
+            _pack(packed, card, code, model_folder, kept)
             if key is not None:
                 seal_model(packed, key)
             client.log_model_artifacts(logged.model_id, str(packed))
@@ -121,25 +124,29 @@ def input_schema(columns: Mapping[str, Column | None], example: pd.DataFrame) ->
     Raises:
         RegistryError: naming the columns that the example lacks.
     """
-    if lacking := [name for name in columns if name not in example.columns]:
+    if lacking := [name for name, own in columns.items() if own is not None and name not in example.columns]:
         raise RegistryError(f"the example rows lack the model's columns {', '.join(map(repr, lacking))}")
     return Schema(
         [
             ColSpec(kind, name, required=not isinstance(kind, AnyType))
             for name, column in columns.items()
-            for kind in [_type(column, example[name])]
+            for kind in [_type(column, example.get(name))]
         ]
     )
 
 
-def _pack(packed: Path, card: Model, code: Path, model_folder: Path) -> None:
+def _pack(packed: Path, card: Model, code: Path, model_folder: Path, kept: Mapping[str, Any] | None) -> None:
+    parts = {"model": str(model_folder), "source": str(code)}
+    if kept is not None:
+        parts["log"] = str(code.with_name(LOG))
+        write_atomically(code.with_name(LOG), canonical_json(kept))
     with warnings.catch_warnings():
         # No rows as an example: they would put people's data into the registry.
         warnings.filterwarnings("ignore", ".*input example was not provided", UserWarning)
         mlflow.pyfunc.save_model(
             str(packed),
             python_model=str(SERVED),
-            artifacts={"model": str(model_folder), "source": str(code)},
+            artifacts=parts,
             signature=card.signature,
             pip_requirements=requirements(model_folder),
             mlflow_model=card,
@@ -148,8 +155,8 @@ def _pack(packed: Path, card: Model, code: Path, model_folder: Path) -> None:
         shutil.rmtree(cache)
 
 
-def _type(column: Column | None, values: pd.Series) -> DataType | AnyType:
-    if column is None:
+def _type(column: Column | None, values: pd.Series | None) -> DataType | AnyType:
+    if column is None or values is None:
         return AnyType()  # type: ignore[no-untyped-call]
     if column.type == "category" and values.dtype == object:
         return DataType.string

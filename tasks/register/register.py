@@ -15,6 +15,7 @@ from tasks.evaluate.records import Evaluated
 from tasks.evidence.keys import SigningKey
 from tasks.fairness.verdict import Verdict, Verdicts
 from tasks.model.predictor import noise_in, rule_in
+from tasks.monitor.log import description_of, logged_columns
 from tasks.plan import Plan
 from tasks.register.client import Connection
 from tasks.register.described import describe_standings
@@ -108,12 +109,21 @@ def _make_version(
     filing: Filing, plan: Plan, rows: pd.DataFrame, verdicts: Verdicts, model_folder: Path
 ) -> tuple[Version, Logged]:
     """Log the frozen model and make a version of it, which says what reads a group and what is noisy."""
-    described = plan.judgement.data.described()
+    described, payload = plan.judgement.data.described(), plan.judgement.data.payload
     by, noise = rule_in(model_folder).by, noise_in(model_folder)
     inputs = (*plan.judgement.data.inputs, *(by.columns if by else ()))
-    columns = {name: described.get(name) for name in inputs}
+    # What stands beside a text, an image or a recording is for the predictions log: it may be given.
+    beside = {name: None for name in logged_columns(plan.judgement) if name in plan.judgement.data.columns}
+    columns = {**(beside if payload else {}), **{name: described.get(name) for name in inputs}}
     logged = log_model(
-        filing.connection, filing.run_id, model_folder, rows.head(100), columns, filing.tags, key=filing.key
+        filing.connection,
+        filing.run_id,
+        model_folder,
+        rows.head(100),
+        columns,
+        filing.tags,
+        key=filing.key,
+        kept=description_of(plan.judgement),
     )
     told = filing.tags.get("assay.privacy")
     description = "\n\n".join(

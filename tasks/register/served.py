@@ -7,6 +7,8 @@ live in one process. Nothing is unpickled.
 Where the environment says ``ASSAY_VERIFY=required``, the envelope beside the model (``assay.dsse.json``) must
 be signed by a key of ``ASSAY_TRUST``, and only files with the signed digests are loaded: this file itself,
 which MLflow runs first, is what `assay verify MODEL@REF` checks before any load.
+
+Where it says ``ASSAY_PREDICTION_LOG=FILE.jsonl``, each answer is appended there before it is given.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import yaml
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+from mlflow.store.artifact.models_artifact_repo import REGISTERED_MODEL_META_FILE_NAME
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 ENVELOPE = "assay.dsse.json"
 KIND = "urn:assay:model:1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+LOG = "artifacts/prediction_log.json"
 
 
 def load_source(folder: Path) -> ModuleType:
@@ -145,6 +150,14 @@ def _trusted(given: str) -> dict[str, Ed25519PublicKey]:
     return {hashlib.sha256(der).hexdigest(): key for der, key in forms if isinstance(key, Ed25519PublicKey)}
 
 
+def version_of(top: Path) -> str:
+    """The registered version that was loaded, as MLflow leaves it beside the model; "" where it is none."""
+    path = top / REGISTERED_MODEL_META_FILE_NAME
+    found = yaml.safe_load(path.read_bytes()) if path.is_file() else None
+    version = found.get("model_version") if isinstance(found, dict) else None
+    return "" if version is None else str(version)
+
+
 class Served(PythonModel):
     """The model behind ``mlflow.pyfunc.load_model``."""
 
@@ -157,6 +170,8 @@ class Served(PythonModel):
             self.predictor = code.Predictor.load(folder / model.relative_to(top))
             # Now, while its files are there: a verified copy is removed after the load.
             self.callers = importlib.import_module(f"{code.__package__}.callers")
+            kept = importlib.import_module(f"{code.__package__}.prediction_log")
+            self.log = kept.prediction_log(os.environ, folder / LOG, version_of(top), self.predictor)
 
     # MLflow reads these types: with none, or others, it warns whoever loads the model.
     def predict(
@@ -168,9 +183,11 @@ class Served(PythonModel):
         """``prediction`` and ``probability`` (of the positive class) for each row of a pandas frame.
 
         A model that answers with noise wants ``params={"caller": NAME}`` and gives ``prediction`` alone.
+        Where a predictions log is kept there is ``row_key`` besides, which names each row in it.
 
         Raises:
-            ValueError: for rows that the model can't take, or answers that a caller's budget does not have.
+            ValueError: for rows that the model can't take, answers that a caller's budget does not have, or
+                that can't be logged.
         """
         answer: pd.DataFrame
         if self.predictor.noise is None:
@@ -178,6 +195,8 @@ class Served(PythonModel):
         else:
             caller = self.callers.caller_of(params)
             answer = self.predictor.answer(model_input, caller, self.callers.ledger_path())
+        if self.log is not None:
+            answer = answer.assign(row_key=self.log.write(model_input, answer))
         return answer
 
 

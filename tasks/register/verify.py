@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from tasks.evaluate.kinds import Kind
 from tasks.evidence.digest import digest_file
 from tasks.register.client import Connection
 from tasks.register.registry import Version
+
+PREDICTION_LOG = "ASSAY_PREDICTION_LOG"  # as tasks.model.prediction_log has it, which imports torch
 
 
 def check_served(
@@ -59,7 +63,7 @@ def predict(
     Raises:
         RegistryError: when it can't be loaded, or refuses the rows.
     """
-    with connection.doing(f"load {model_uri} and predict {len(rows)} rows"):
+    with connection.doing(f"load {model_uri} and predict {len(rows)} rows"), _without_log():
         try:
             model = mlflow.pyfunc.load_model(model_uri)
             own = model.unwrap_python_model().predictor
@@ -73,6 +77,17 @@ def predict(
             f"{model_uri}: a frame with `prediction` is expected, found {type(answer).__name__}"
         )
     return answer
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep no predictions log: what is predicted here is a check and no decision on anyone."""
+    named = os.environ.pop(PREDICTION_LOG, None)
+    try:
+        yield
+    finally:
+        if named is not None:
+            os.environ[PREDICTION_LOG] = named
 
 
 def columns_of(answer: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:

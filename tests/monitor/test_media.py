@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,9 +23,10 @@ from tasks.ingest.parts import read_rows
 from tasks.ingest.text import made_of_text
 from tasks.model.image import ImageFeatures
 from tasks.model.inputs import Features
+from tasks.model.prediction_log import SETTING, prediction_log
 from tasks.model.predictor import Predictor
 from tasks.model.text import TextFeatures
-from tasks.monitor.log import write_log
+from tasks.monitor.log import description_of, write_log
 from tasks.monitor.looking import compare_rows, count_labelled
 from tasks.monitor.records import Compared, NewRows
 from tasks.monitor.rows import read_new
@@ -151,6 +153,28 @@ def test_images_are_watched_by_what_describes_them(images: Service, tmp_path: Pa
 
     _, compared, _ = images.look(tmp_path / "dimmed", dimmed)
     assert drifted(compared) == {"brightness", "contrast"}
+
+
+def test_a_served_model_describes_what_it_is_asked_as_its_training_part_is(
+    texts: Service, images: Service, tmp_path: Path
+) -> None:
+    for number, service in enumerate((texts, images)):
+        kept = tmp_path / f"{number}.json"
+        kept.write_text(json.dumps(description_of(service.judgement)))
+        path, asked = (
+            tmp_path / f"{number}.jsonl",
+            service.rows.select(service.judgement.data.inputs).to_pandas(),
+        )
+        log = prediction_log({SETTING: str(path)}, kept, "1", service.predictor)
+        assert log is not None
+        log.write(asked, service.predictor.predict(asked))
+        found = service.read(Monitoring(log=str(path)), tmp_path)
+        assert (found.rows, found.labelled) == (len(asked), 0)
+        new = pl.read_parquet(tmp_path / "snapshot.parquet")
+        for name in description_of(service.judgement)["columns"]:
+            own, before = new[name], service.rows[name]
+            assert (own.cast(before.dtype) == before).all() or (own - before).abs().max() < 1e-6, name
+        assert not set(service.judgement.data.inputs) & set(new.columns)
 
 
 def test_new_files_of_texts_and_images_are_predicted_or_refused(
