@@ -62,15 +62,12 @@ def review_problems(folder: Path, frame: pl.DataFrame) -> list[str]:
 
 
 def _flip_problems(standing: Standing, laid: Laid, frame: pl.DataFrame) -> list[str]:
-    """Drawn flips that the frozen model does not turn; nearest ones are not looked for again."""
-    if laid.kept.flips.by not in ("own value", "words"):
-        return []
+    """Drawn flips that the frozen model does not turn."""
+    rows = [case.row_id for case in laid.asking.cases if case.why == "counterfactual flip"]
     predictor = Predictor.load(standing.folder / "model").without_noise()
     opened = Opened(standing.plan, predictor, frame, laid.asking.described)
-    rows = [case.row_id for case in laid.asking.cases if case.why == "counterfactual flip"]
-    return [
-        f"row {row} was drawn as a counterfactual flip, and does not turn" for row in unturned(opened, rows)
-    ]
+    told = "was drawn as a counterfactual flip, and does not turn"
+    return [f"row {row} {told}" for row in unturned(opened, rows, laid.kept.nearest)]
 
 
 def _named(answered: Answered, name: str | None) -> list[str]:

@@ -46,11 +46,13 @@ class Kept(Record):
     Attributes:
         flips: how counterfactual flips were found.
         pool: row_id of those that may be drawn.
+        nearest: of nearest ones, what turns each: values that many rows have.
         rows: row_id of a drawn decision -> why it is as it is.
     """
 
     flips: Flips
     pool: tuple[int, ...]
+    nearest: tuple[Counterfactual, ...] = ()
     rows: dict[int, Told]
 
     def write(self, folder: Path) -> None:

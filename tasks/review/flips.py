@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from tasks.explain.records import Counterfactuals
+from tasks.explain.records import Counterfactual, Counterfactuals
 from tasks.plan.data import Audio, Data, Image, Tabular
 from tasks.review.changed import GROUPS, Opened, turns_of
 from tasks.review.draw import Rows
@@ -30,10 +30,12 @@ class Pool(NamedTuple):
     Attributes:
         record: how they were found, or why there are none.
         rows: row_id of some, in a random order, of each attribute in turn; as many as any draw may need.
+        nearest: of the same rows, the change that turns each; empty where a protected attribute does.
     """
 
     record: Flips
     rows: tuple[int, ...]
+    nearest: tuple[Counterfactual, ...] = ()
 
 
 def find_flips(opened: Opened, recorded: pl.Series, nearest: Nearest, seed: int, most: int) -> Pool:
@@ -70,10 +72,26 @@ def find_flips(opened: Opened, recorded: pl.Series, nearest: Nearest, seed: int,
     return Pool(Flips(by=how, asked=len(turns), turned=len(turned), told=told), tuple(pool)[:most])
 
 
-def unturned(opened: Opened, rows: Sequence[int]) -> list[int]:
-    """Those of some rows that no changed copy turns: each is tried again."""
+def unturned(opened: Opened, rows: Sequence[int], nearest: Sequence[Counterfactual]) -> list[int]:
+    """Those of some rows that no changed copy turns: each is tried again.
+
+    Args:
+        opened: the test part.
+        rows: row_id of them.
+        nearest: the change that turns each, of a pool that was found so.
+    """
+    if nearest:
+        told = {one.row_id: one for one in nearest}
+        return [row for row in rows if row not in told or not _turns(opened, told[row])]
     turns = turns_of(opened, np.array(rows, np.int64))
     return [row for row in rows if not any(turns.get(row, {}).values())]
+
+
+def _turns(opened: Opened, one: Counterfactual) -> bool:
+    row = opened.frame[[one.row_id]]
+    changes = [pl.lit(each.to).cast(row.schema[each.column]).alias(each.column) for each in one.changes]
+    before, after = opened.decided(pl.concat([row, row.with_columns(changes)]))
+    return after == one.otherwise != before
 
 
 def sentence(turns: dict[str, str | None]) -> str:
@@ -98,13 +116,15 @@ def _by_nearest(nearest: Nearest, rows: Rows, most: int) -> Pool:
     if isinstance(found, str):
         return Pool(Flips(by="nothing", asked=0, turned=0, told=f"{why}, and {found}; {INSTEAD}"), ())
     asked = len(found.found)
-    single = tuple(one.row_id for one in found.found if one.otherwise is not None and len(one.changes) == 1)
+    single = [one for one in found.found if one.otherwise is not None and len(one.changes) == 1]
     if single and not found.reliable:
         told = f"{why}, and what is nearest to turning a decision fails its check; {INSTEAD}"
         return Pool(Flips(by="nothing", asked=asked, turned=0, told=told), ())
     told = f"{why}; of {asked:,} decisions {_count(len(single))} by another value of a single other column"
     told += "" if single else f"; {INSTEAD}"
-    return Pool(Flips(by="nearest counterfactual", asked=asked, turned=len(single), told=told), single[:most])
+    flips = Flips(by="nearest counterfactual", asked=asked, turned=len(single), told=told)
+    kept = tuple(single[:most])
+    return Pool(flips, tuple(one.row_id for one in kept), kept)
 
 
 def _told(how: str, of: Mapping[str, int], asked: int, turned: int) -> str:

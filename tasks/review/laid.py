@@ -134,7 +134,7 @@ def lay_out(standing: Standing, frame: pl.DataFrame, train: Train) -> Laid:
         opened = Opened(plan, Predictor.load(folder / "model").without_noise(), frame, described)
         nearest_of = partial(nearest, opened, train=train, folder=folder)
         pool = find_flips(opened, predictions["prediction"], nearest_of, seed, review.decisions)
-        kept = Kept(flips=pool.record, pool=pool.rows, rows={})
+        kept = Kept(flips=pool.record, pool=pool.rows, nearest=pool.nearest, rows={})
     else:
         kept = Kept.read(folder)
     cases = draw(Examined(predictions, described, standing.label, judged, kept.pool), review, seed)

@@ -74,7 +74,7 @@ def test_a_row_that_does_not_turn_is_found_when_flips_are_tried_again(table: Tab
     recorded = pl.Series(table.opened.decided(table.opened.frame))
     pool = find_flips(table.opened, recorded, no_table, seed=1, most=1000)
     other = next(row for row in range(table.opened.frame.height) if row not in pool.rows)
-    assert unturned(table.opened, [*pool.rows, other]) == [other]
+    assert unturned(table.opened, [*pool.rows, other], ()) == [other]
 
 
 def test_an_answer_that_is_not_the_models_decision_is_no_flip(table: Table) -> None:
@@ -90,6 +90,13 @@ def test_of_a_model_that_sees_no_group_the_nearest_counterfactual_is_drawn(blind
     assert pool.record.by == "nearest counterfactual"
     assert pool.record.told.startswith("the model reads no protected attribute; of 100 decisions")
     assert pool.rows
+    assert [one.row_id for one in pool.nearest] == list(pool.rows)
+    other = next(row for row in range(blind.opened.frame.height) if row not in pool.rows)
+    assert unturned(blind.opened, [*pool.rows, other], pool.nearest) == [other]
+    same = blind.opened.frame[pool.nearest[0].changes[0].column][pool.rows[0]]
+    idle = pool.nearest[0].changes[0].model_copy(update={"to": same})
+    unmoved = pool.nearest[0].model_copy(update={"changes": (idle,)})
+    assert unturned(blind.opened, pool.rows, (unmoved, *pool.nearest[1:])) == [pool.rows[0]]
     found = nearest(blind.opened, np.array(pool.rows), lambda: blind.train, blind.folder)
     assert isinstance(found, Counterfactuals)
     assert all(
