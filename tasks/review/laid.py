@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from tasks.review.flips import find_flips
 from tasks.review.packet import PAGE, TABLE, Sheet, digest_sheets, packet_page, packet_table, sheets_of
 from tasks.review.pictures import spectrogram_uri
 from tasks.review.reasons import features_of, reasons_of
-from tasks.review.records import Packet
+from tasks.review.records import Case, Packet
 from tasks.review.standing import Standing
 from tasks.review.weighed import Told
 
@@ -140,9 +141,16 @@ def lay_out(standing: Standing, frame: pl.DataFrame, train: Train) -> Laid:
     cases = draw(Examined(predictions, described, standing.label, judged, kept.pool), review, seed)
     places = [case.row_id for case in cases]
     if standing.packet is None:
-        kept = kept.model_copy(update={"rows": explain_rows(opened, places, train, folder)})
+        told_of = explain_rows(opened, _decided_as_told(cases, opened), train, folder)
+        kept = kept.model_copy(update={"rows": told_of})
     rows = frame[places]
     told = [kept.rows.get(place, Told()) for place in places]
     explained = dict(zip(places, reasons_of(told, rows, features_of(folder, plan)), strict=True))
     sheets = sheets_of(cases, rows.to_dicts(), plan, explained, seed)
     return Laid(standing, Asking(review, plan.judgement, cases, described), sheets, rows, kept)
+
+
+def _decided_as_told(cases: Sequence[Case], opened: Opened) -> list[int]:
+    """Rows of which the model decided what it answered: an answer that is noise has no explanation."""
+    decided = opened.decided(opened.frame[[case.row_id for case in cases]])
+    return [case.row_id for case, own in zip(cases, decided, strict=True) if case.prediction == own]

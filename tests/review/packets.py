@@ -30,9 +30,10 @@ from tasks.review.packet import PAGE, TABLE
 from tasks.review.reasons import reasons_of
 from tasks.review.records import PACKET
 from tasks.review.standing import Standing
+from tasks.review.weighed import Told
 from tasks.train.train import train
 
-ROWS, TESTED = 2000, 300
+ROWS, TESTED = 2000, 200
 QUICK = (
     "recipe.training.epochs=3",
     "recipe.training.batch=128",
@@ -116,7 +117,7 @@ class Shown:
         self.laid.write(self.packet, folder / "out")
         self.laid.kept.write(folder)
         self.cases, self.sheets, self.kept = self.laid.asking.cases, self.laid.sheets, self.laid.kept
-        told = [self.kept.rows[case.row_id] for case in self.cases]
+        told = [self.kept.rows.get(case.row_id, Told()) for case in self.cases]
         self.reasons = reasons_of(told, self.laid.rows, seen.predictor.features)
         self.page = (folder / "out" / PAGE).read_text()
         self.table = (folder / "out" / TABLE).read_text()

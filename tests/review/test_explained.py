@@ -12,6 +12,7 @@ import pytest
 
 from tasks.errors import EvidenceError
 from tasks.model.device import deterministic
+from tasks.model.noise import RandomisedResponse
 from tasks.review import weighed
 from tasks.review.changed import Opened
 from tasks.review.explained import FILE, explain_rows
@@ -183,3 +184,12 @@ def test_no_picture_is_kept_where_rows_may_not_be_shown(pictures: Opened) -> Non
         replace(pictures, plan=plan.model_copy(update={"recipe": recipe})), range(20), dict, Path()
     )
     assert all(not told.weights and "rows " in told.sentences[0] for told in found.values())
+
+
+def test_an_answer_that_is_noise_has_no_explanation(pictures: Opened, tmp_path: Path) -> None:
+    noise = RandomisedResponse(epsilon=1.0, budget=10.0, classes=2, model="m")
+    shown = Shown(replace(pictures, predictor=replace(pictures.predictor, noise=noise)), tmp_path)
+    decided = pictures.decided(pictures.frame)
+    as_decided = {case.row_id for case in shown.cases if case.prediction == decided[case.row_id]}
+    assert set(shown.kept.rows) == as_decided
+    assert 0 < len(as_decided) < len(shown.cases)
