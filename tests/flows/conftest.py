@@ -22,6 +22,7 @@ from flows.answer import make_key
 from flows.verify import run_verify
 from infra.settings import Settings
 
+from .deployments import deployed
 from .tiny import write_tiny
 
 ROOT = Path(__file__).parents[2]
@@ -312,8 +313,11 @@ def awaiting(
     assay: Assay,
     keys: Mapping[str, tuple[Path, str]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Workspace:
-    """A workspace whose version 2, started by Ada, awaits its review. Copy, don't touch."""
+) -> Iterator[Workspace]:
+    """A workspace whose version 2, started by Ada, awaits its review. Copy, don't touch.
+
+    The review was asked of a deployment, which nobody serves until a test does.
+    """
     workspace = registered.copy_to(tmp_path_factory.mktemp("awaiting") / "workspace")
     document = workspace.document()
     reviewers = {name: keys[name][1] for name in ("ada", "berta", "cleo")}
@@ -324,9 +328,14 @@ def awaiting(
         "hours": 0.05,  # a test that fails must not wait for a week
     }
     workspace.write(document)
-    done = assay(workspace.top, "retrain", "tiny", "--force", ASSAY_AUTHOR="Ada")
-    assert done.code == 0, done
-    assert "version 2 awaits its review: approved by two reviewers it is champion" in done.output
-    assert "Approval    assay review tiny@2" in done.lines
-    assert workspace.aliases() == {"champion": 1}
-    return workspace
+    # What the tests share is a command's own server, which would end with it; here it is one that stays.
+    stays = {"ASSAY_AUTHOR": "Ada", "ASSAY_TEMPORARY_PREFECT": ""}
+    with deployed(assay.api, "review", "manual") as runs:
+        done = assay(workspace.top, "retrain", "tiny", "--force", **stays)
+        assert done.code == 0, done
+        assert "version 2 awaits its review: approved by two reviewers it is champion" in done.output
+        told = "Approval    asked of review/manual: flow run review tiny@2; nobody serves it now"
+        assert done.lines[-1].startswith(told)
+        assert len(runs()) == 1
+        assert workspace.aliases() == {"champion": 1}
+        yield workspace

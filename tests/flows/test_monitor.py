@@ -9,13 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import polars as pl
 import pytest
@@ -27,6 +25,7 @@ from tasks.monitor.log import write_log
 from tasks.plan import Plan, read_locked
 
 from .conftest import ROOT, Assay, Done, Workspace, body, steps
+from .deployments import ask, deployed
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -130,22 +129,6 @@ def told_of(notices: list[str], *words: str) -> bool:
             return True
         time.sleep(0.1)
     pytest.fail(f"no notice of {words} came, there are: {notices}")
-
-
-@contextmanager
-def deployed(api: str, flow: str, name: str) -> Iterator[Callable[[], list[str]]]:
-    """A deployment that no worker serves; yields what lists the runs that were started of it."""
-    made = ask(f"{api}/deployments/", {"name": name, "flow_id": ask(f"{api}/flows/", {"name": flow})["id"]})
-    wanted = {"deployments": {"id": {"any_": [made["id"]]}}}
-    yield lambda: [run["id"] for run in ask(f"{api}/flow_runs/filter", wanted)]
-    ask(f"{api}/deployments/{made['id']}", None, "DELETE")
-
-
-def ask(url: str, content: Any, method: str = "POST") -> Any:
-    request = Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"}, method=method)  # noqa: S310 - loopback
-    with urlopen(request, timeout=20) as response:  # noqa: S310 - as above
-        answer = response.read()
-    return json.loads(answer) if answer else None
 
 
 @pytest.fixture(scope="module")

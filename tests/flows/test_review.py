@@ -8,20 +8,29 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from prefect.client.orchestration import get_client
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 
 from flows.answer import answer
 from flows.ask import ask
 from flows.desk import open_desk
+from flows.outcome import Outcome
 from flows.review import review
+from flows.run import Run
 from infra.processes import free_port
 from infra.settings import settings
 from tasks.errors import PlanError
@@ -30,7 +39,6 @@ from tasks.review.task import send_text
 
 from .conftest import Assay, Done, Workspace, body, steps
 from .reviewers import Decide, filled, truly
-from .test_monitor import deployed
 from .test_replay import rechain
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -43,7 +51,6 @@ class Waiting:
     workspace: Workspace
     assay: Assay
     keys: Mapping[str, tuple[Path, str]]
-    version: int = 2
     done: list[Done] = field(default_factory=list)
     thread: threading.Thread | None = None
 
@@ -62,8 +69,7 @@ class Waiting:
         return self.done[0]
 
     def tags(self) -> dict[str, str]:
-        of_version = f"select key, value from model_version_tags where version = {self.version}"  # noqa: S608
-        return dict(self.workspace.query(of_version))
+        return dict(self.workspace.query("select key, value from model_version_tags where version = 2"))
 
     @property
     def dossier(self) -> Path:
@@ -71,11 +77,10 @@ class Waiting:
 
     def fill(self, decide: Decide) -> Path:
         """A filled-in table."""
-        place = self.workspace.top / "var" / "reviews" / "tiny" / str(self.version)
-        return filled(place / "packet.csv", decide)
+        return filled(self.workspace.top / "var" / "reviews" / "tiny" / "2" / "packet.csv", decide)
 
     def answer(self, name: str, decide: Decide, verdict: Wish = "approve", reason: str = "") -> Any:
-        return answer(f"tiny@{self.version}", self.keys[name][0], self.fill(decide), verdict, reason)
+        return answer("tiny@2", self.keys[name][0], self.fill(decide), verdict, reason)
 
 
 @pytest.fixture
@@ -91,6 +96,7 @@ def waiting(
     for name, value in {"ASSAY_VAR": "var", "ASSAY_DATA": "data", "PREFECT_HOME": "prefect"}.items():
         monkeypatch.setenv(name, str(workspace.top / value))
     settings.cache_clear()
+    _artifact_repos_cache.clear()  # by run: of each copy they lie elsewhere
     yield Waiting(workspace, assay, keys)
     settings.cache_clear()
 
@@ -203,38 +209,23 @@ def test_without_answers_the_time_runs_out_on_record(waiting: Waiting) -> None:
     assert waiting.workspace.aliases() == {"champion": 1}
 
 
-def test_a_deployed_review_starts_by_itself_and_is_suspended_until_each_answer(
+def test_a_deployed_review_that_started_by_itself_is_suspended_until_each_answer(
     waiting: Waiting, assay: Assay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The retraining asks the server for it; where a worker would take it up, `carried_out` does."""
+    """The retraining asked the server for it; where a worker would take it up, `carried_out` does."""
     monkeypatch.chdir(waiting.workspace.top)
-    waiting.version = 3
-    with deployed(assay.api, "review", "manual") as runs:
-        # What the tests share is a command's own server, which would end with it; here it is one that stays.
-        done = assay(
-            waiting.workspace.top,
-            "retrain",
-            "tiny",
-            "--force",
-            ASSAY_AUTHOR="Ada",
-            ASSAY_TEMPORARY_PREFECT="",
-        )
-        assert done.code == 0, done
-        told = "Approval    asked of review/manual: flow run review tiny@3; nobody serves it now"
-        assert done.lines[-1].startswith(told)
-        (run,) = runs()
-        monkeypatch.setenv("PREFECT_API_URL", assay.api)
-        with temporary_settings({PREFECT_API_URL: assay.api}):
-            again = ask("review/manual", "", f"review {waiting.dossier.name}", target="tiny@3")
-            assert (again.run, runs()) == (run, [run])
-            knows = truly(waiting.workspace)
-            for name in ("berta", "cleo"):
-                assert carried_out(run) == "Suspended"
-                assert waiting.workspace.aliases() == {"champion": 1}
-                assert waiting.tags()["assay.review_flow_run"] == run
-                assert waiting.answer(name, knows).title == "Sent"
-            assert carried_out(run) == "Approved"
-    assert waiting.workspace.aliases() == {"champion": 3}
+    monkeypatch.setenv("PREFECT_API_URL", assay.api)
+    with temporary_settings({PREFECT_API_URL: assay.api, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        again = ask("review/manual", "", f"review {waiting.dossier.name}", target="tiny@2")
+        assert "flow run review tiny@2;" in again.told  # the first one: a second would bear another name
+        knows = truly(waiting.workspace)
+        for name in ("berta", "cleo"):
+            assert carried_out(again.run) == "Suspended"
+            assert waiting.workspace.aliases() == {"champion": 1}
+            assert waiting.tags()["assay.review_flow_run"] == again.run
+            assert waiting.answer(name, knows).title == "Sent"
+        assert carried_out(again.run) == "Approved"
+    assert waiting.workspace.aliases() == {"champion": 2}
 
 
 def carried_out(run: str) -> str:
@@ -244,6 +235,17 @@ def carried_out(run: str) -> str:
             run_flow(review, flow_run=client.read_flow_run(UUID(run)))
         state = client.read_flow_run(UUID(run)).state
     return "" if state is None else str(state.name)
+
+
+def test_a_server_that_ends_with_the_command_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PREFECT_API_URL", "ASSAY_TEMPORARY_PREFECT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9/api")
+    nothing: Any = None
+    awaits = SimpleNamespace(model="tiny", version="3", awaits="champion")
+    outcome = Outcome(title="Registered", exit_code=0, lines=("filed",))
+    run = Run(*[nothing] * 6, records={"registration": awaits}, _outcome=outcome)
+    run.call_reviewers()
+    assert run.outcome.lines == ("filed", "Approval    assay review tiny@3")
 
 
 def test_a_review_that_cannot_be_started_is_told_and_raises_nothing() -> None:
