@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tasks.plan.model import Model, Pretrained
+
 GRADIENT = 3
 """Evaluations that one row's gradient counts."""
 LEAST_SECONDS = 20.0
@@ -19,6 +21,21 @@ LEAST_SECONDS = 20.0
 
 LEAST_FLOPS = 2 * 10**9
 """Floating-point operations that are always given, for the same reason: about a second's."""
+
+
+def trained_for(model: Model, rows: int, passes: int) -> int:
+    """Evaluations that training counts: a gradient a row and pass, less where blocks were frozen.
+
+    Args:
+        model: of the recipe.
+        rows: learned from.
+        passes: over them.
+    """
+    if not isinstance(model, Pretrained):
+        return GRADIENT * rows * passes
+    head = min(passes, model.head_epochs)  # no gradient goes back beyond the head
+    each = 1 + (GRADIENT - 1) * (model.layers - model.frozen_layers) / model.layers
+    return int(rows * (head + each * (passes - head)))
 
 
 def share_of(work: float, share: float) -> float:
@@ -46,17 +63,16 @@ class Budget:
         self._begun = self.clock()
 
     @classmethod
-    def of(cls, rows_seen: int, rows_predicted: int, parameters: int, seconds: float, share: float) -> Budget:
+    def of(cls, made: int, parameters: int, seconds: float, share: float) -> Budget:
         """A share of a run.
 
         Args:
-            rows_seen: rows times passes of training; each is a gradient.
-            rows_predicted: in training and after it.
+            made: evaluations in training and after it.
             parameters: of the network, at least 1: two operations of an evaluation each.
             seconds: that the run took so far.
             share: of the whole run, above 0 and below 1.
         """
-        counted = int(share_of(GRADIENT * rows_seen + rows_predicted, share))
+        counted = int(share_of(made, share))
         least = LEAST_FLOPS // (2 * parameters)
         return cls(max(least, counted), max(LEAST_SECONDS, share_of(seconds, share)))
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from tasks.explain.budget import LEAST_FLOPS, LEAST_SECONDS, Budget
+from tasks.explain.budget import LEAST_FLOPS, LEAST_SECONDS, Budget, trained_for
+from tasks.plan.model import MLP, TOKENIZER, WEIGHTS, Pretrained
 
 
 def test_a_fifth_of_the_whole_is_a_quarter_of_what_was_done() -> None:
-    """1,000 gradients count 3,000, and 1,000 more predicted rows make 4,000; 400 seconds bring 100."""
-    budget = Budget.of(1000, 1000, parameters=10**9, seconds=400, share=0.2)
+    budget = Budget.of(4000, parameters=10**9, seconds=400, share=0.2)
     assert (budget.allowed, budget.seconds) == (1000, 100)
 
 
+def test_frozen_blocks_and_epochs_of_the_head_alone_count_less_than_gradients() -> None:
+    files = [{"name": n, "sha256": "0" * 64, "origins": ["file:x"]} for n in (WEIGHTS, TOKENIZER)]
+    half = Pretrained.model_validate(
+        {"kind": "pretrained", "files": files, "layers": 6, "frozen_layers": 3, "head_epochs": 1}
+    )
+    assert trained_for(MLP(kind="mlp"), rows=1000, passes=3) == 9000
+    assert trained_for(half, rows=1000, passes=3) == 1000 + 2 * 2000  # half a backward pass
+    assert trained_for(half, rows=1000, passes=1) == 1000
+
+
 def test_a_short_run_has_the_least_whatever_its_clock_says() -> None:
-    quick, slow = (Budget.of(10, 10, parameters=1000, seconds=s, share=0.2) for s in (1, 60))
+    quick, slow = (Budget.of(40, parameters=1000, seconds=s, share=0.2) for s in (1, 60))
     assert quick.allowed == slow.allowed == LEAST_FLOPS // 2000
     assert quick.seconds == slow.seconds == LEAST_SECONDS
 
