@@ -35,8 +35,8 @@ def run_forget(name: str, unit: str | None, row: str | None) -> Outcome:
         f"{done.rows} rows of the pinned version; later versions leave them out",
         f"Tombstone   {done.file} (keyed hashes alone: commit it, with dvc.lock after the next run)",
         f"Purged      {len(done.purged)} copies in data/{name}, DVC's cache and {here.var}",
-        "Elsewhere   the source's origin, DVC remotes of others (`dvc gc --cloud`), backups, predictions logs of served",
-        "            models: not reached",
+        "Elsewhere   the source's origin, DVC remotes of others (`dvc gc --cloud`), backups,",
+        "            predictions logs of served models: not reached",
     ]
     if done.named:
         more = "" if len(done.named) <= SHOWN else f", and {len(done.named) - SHOWN} more"
