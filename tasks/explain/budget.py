@@ -1,9 +1,9 @@
 """What explaining may cost: a share of the run's work, counted, and of its time, measured.
 
 Counted work decides how much is explained, so that the same plan gives the same bytes: an evaluation is one
-row through the network, a gradient counts three (Kaplan et al. 2020, section 2.1: a backward pass is twice
-a forward one). Measured time only stops a machine that is slower at explaining than at training: then whole
-parts are left out, and the record says which.
+row through the network, a gradient counts several (`GRADIENT` of `tasks.train.records`). Measured time only
+stops a machine that is slower at explaining than at training: then whole parts are left out, and the record
+says which.
 """
 
 from __future__ import annotations
@@ -12,30 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tasks.plan.model import Model, Pretrained
-
-GRADIENT = 3
-"""Evaluations that one row's gradient counts."""
 LEAST_SECONDS = 20.0
 """Time that is always given: a share of a short run is noise, and noise must not decide what is on record."""
 
 LEAST_FLOPS = 2 * 10**9
 """Floating-point operations that are always given, for the same reason: about a second's."""
-
-
-def trained_for(model: Model, rows: int, passes: int) -> int:
-    """Evaluations that training counts: a gradient a row and pass, less where blocks were frozen.
-
-    Args:
-        model: of the recipe.
-        rows: learned from.
-        passes: over them.
-    """
-    if not isinstance(model, Pretrained):
-        return GRADIENT * rows * passes
-    head = min(passes, model.head_epochs)  # no gradient goes back beyond the head
-    each = 1 + (GRADIENT - 1) * (model.layers - model.frozen_layers) / model.layers
-    return int(rows * (head + each * (passes - head)))
 
 
 def share_of(work: float, share: float) -> float:

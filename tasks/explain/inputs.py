@@ -11,7 +11,6 @@ import torch
 from tasks.evidence.records import FileRef
 from tasks.explain.answer import Floats, evaluation, no_gradient
 from tasks.explain.attention import attention_weights
-from tasks.explain.budget import GRADIENT
 from tasks.explain.by_group import by_group, weights
 from tasks.explain.checks import randomised, removal, stability, with_random_weights
 from tasks.explain.context import Context
@@ -34,6 +33,7 @@ from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
 from tasks.model.text import TextFeatures
 from tasks.plan.data import Text
+from tasks.train.records import GRADIENT
 
 NOISE = 0.1
 """Root mean square of the noise of the stability check, as a share of that of the values."""

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from tasks.explain.answer import Positions, evaluation
-from tasks.explain.budget import GRADIENT
 from tasks.explain.checks import with_random_weights
 from tasks.explain.context import Context
 from tasks.explain.layer_records import Layer as Described
@@ -23,6 +22,7 @@ from tasks.model.inputs import Inputs
 from tasks.model.network import Network
 from tasks.model.rule import ClassRule, Rule
 from tasks.plan.judgement import Judgement
+from tasks.train.records import GRADIENT
 
 MOST_ROWS, LEAST_ROWS = 2000, 100
 EACH = GRADIENT + 2

@@ -8,7 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.evidence.records import Dataset
-from tasks.explain.budget import Budget, trained_for
+from tasks.explain.budget import Budget
 from tasks.explain.records import Explained, Skipped
 from tasks.plan import Plan
 from tasks.represent.records import Represented
@@ -50,7 +50,7 @@ def explain(
     from tasks.train.part import training_rows  # noqa: PLC0415
 
     budget = Budget.of(
-        made=trained_for(plan.recipe.model, trained.fit_rows, len(trained.history))
+        made=trained.evaluations
         + trained.validation_rows * len(trained.history)
         + dataset.test.rows
         + sum(part.rows for part in dataset.audits.values()),

@@ -12,13 +12,13 @@ import numpy as np
 from tasks.explain.answer import Floats, no_gradient
 from tasks.explain.attention import attention, blocks_of
 from tasks.explain.attribution import PIECES, Method, grad_cam, integrated_gradients, saliency
-from tasks.explain.budget import GRADIENT
 from tasks.explain.checks import COMPLETE, completeness, removal_answers
 from tasks.explain.context import Context
 from tasks.explain.given import Given
 from tasks.explain.parts import Unexplained
 from tasks.explain.records import Check
 from tasks.model.cnn import CNN
+from tasks.train.records import GRADIENT
 
 LEAST_ROWS = 8
 SHARE = 0.8

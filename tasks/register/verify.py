@@ -17,10 +17,9 @@ import polars as pl
 from tasks.errors import RegistryError
 from tasks.evaluate.kinds import Kind
 from tasks.evidence.digest import digest_file
+from tasks.model.prediction_log import SETTING
 from tasks.register.client import Connection
 from tasks.register.registry import Version
-
-PREDICTION_LOG = "ASSAY_PREDICTION_LOG"  # as tasks.model.prediction_log has it, which imports torch
 
 
 def check_served(
@@ -82,12 +81,12 @@ def predict(
 @contextmanager
 def _without_log() -> Iterator[None]:
     """Keep no predictions log: what is predicted here is a check and no decision on anyone."""
-    named = os.environ.pop(PREDICTION_LOG, None)
+    named = os.environ.pop(SETTING, None)
     try:
         yield
     finally:
         if named is not None:
-            os.environ[PREDICTION_LOG] = named
+            os.environ[SETTING] = named
 
 
 def columns_of(answer: pd.DataFrame) -> dict[str, npt.NDArray[Any]]:

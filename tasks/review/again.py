@@ -64,6 +64,8 @@ def review_problems(folder: Path, frame: pl.DataFrame) -> list[str]:
 def _flip_problems(standing: Standing, laid: Laid, frame: pl.DataFrame) -> list[str]:
     """Drawn flips that the frozen model does not turn."""
     rows = [case.row_id for case in laid.asking.cases if case.why == "counterfactual flip"]
+    if not rows:
+        return []
     predictor = Predictor.load(standing.folder / "model").without_noise()
     opened = Opened(standing.plan, predictor, frame, laid.asking.described)
     told = "was drawn as a counterfactual flip, and does not turn"

@@ -15,7 +15,7 @@ from tasks.model.predictor import Predictor
 from tasks.plan.plan import Plan
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.loop import State
-from tasks.train.records import Trained
+from tasks.train.records import Trained, evaluations_of
 
 
 def freeze(predictor: Predictor, folder: Path) -> tuple[FileRef, ...]:
@@ -34,7 +34,8 @@ def frozen(
     saved: Checkpoints,
     folder: Path,
     *,
-    rows_seen: int,
+    fit_rows: int,
+    passes: int,
     **own: Any,
 ) -> Trained:
     """Freeze a model in ``folder``, remove the checkpoints that it is the result of, and say how it was made.
@@ -46,7 +47,8 @@ def frozen(
         device: that it was trained on.
         saved: its checkpoints.
         folder: gets the files.
-        rows_seen: rows times passes over them.
+        fit_rows: learned from.
+        passes: over them.
         own: further fields of the record, of which each way to train has its own.
     """
     predictor = replace(predictor, noise=noise_of(plan))
@@ -60,7 +62,8 @@ def frozen(
         history=tuple(state.history),
         best_epoch=state.best_epoch,
         parameters=parameters,
-        flops=6 * parameters * rows_seen,
+        flops=2 * parameters * evaluations_of(plan.recipe.model, fit_rows, passes),
+        fit_rows=fit_rows,
         device=device.type,
         threads=plan.operations.compute.threads,
         workers=plan.recipe.training.workers,

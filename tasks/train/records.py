@@ -8,7 +8,27 @@ from pydantic import Field
 
 from tasks.evidence.records import FileRef, Record
 from tasks.mitigate.records import Decision
+from tasks.plan.model import Model, Pretrained
 from tasks.privacy.records import Spent
+
+GRADIENT = 3
+"""Evaluations, rows through a network, that one row's gradient counts: a backward pass is twice a forward one
+(Kaplan et al. 2020, section 2.1)."""
+
+
+def evaluations_of(model: Model, rows: int, passes: int) -> int:
+    """Evaluations that training counts: a gradient a row and pass, less where blocks were frozen.
+
+    Args:
+        model: of the recipe.
+        rows: learned from.
+        passes: over them.
+    """
+    if not isinstance(model, Pretrained):
+        return GRADIENT * rows * passes
+    head = min(passes, model.head_epochs)  # no gradient goes back beyond the head
+    each = 1 + (GRADIENT - 1) * (model.layers - model.frozen_layers) / model.layers
+    return int(rows * (head + each * (passes - head)))
 
 
 class Epoch(Record):
@@ -42,7 +62,8 @@ class Trained(Record):
         best_epoch: the epoch whose weights were kept.
         validation: metric name -> value on the validation part.
         parameters: number of trained parameters.
-        flops: floating-point operations of training, estimated (6 x parameters x rows seen).
+        flops: floating-point operations of training, estimated: 2 x parameters x evaluations, of which a
+            gradient counts three.
         device: "cpu", "cuda" or "mps"; with ``threads`` and ``torch`` what bytes depend on.
         threads: CPU threads used.
         workers: processes that trained on shares of each batch.
@@ -81,6 +102,11 @@ class Trained(Record):
     resumed_from: int | None = None
     refused_checkpoints: tuple[str, ...] = ()
     privacy: Spent | None = None
+
+    @property
+    def evaluations(self) -> int:
+        """What training counts as rows through the network."""
+        return self.flops // (2 * max(1, self.parameters))
 
 
 class Trial(Record):

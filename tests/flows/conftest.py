@@ -143,10 +143,9 @@ class Workspace:
         self.put(part, "".join(", ".join(row) + "\n" for row in rows).encode())
 
     def dossiers(self) -> list[Path]:
-        """Dossiers of the model, oldest first."""
-        return sorted(
-            (self.top / "var" / "dossiers" / "tiny").glob("*"), key=lambda path: path.stat().st_ctime
-        )
+        """Dossiers of the model, oldest first: by their first record, whose time a copy keeps."""
+        folder = self.top / "var" / "dossiers" / "tiny"
+        return sorted(folder.glob("*"), key=lambda path: min((path / "records").glob("*")).stat().st_mtime_ns)
 
     @property
     def settings(self) -> Settings:

@@ -215,9 +215,8 @@ def test_a_deployed_review_that_started_by_itself_is_suspended_until_each_answer
     """The retraining asked the server for it; where a worker would take it up, `carried_out` does."""
     monkeypatch.chdir(waiting.workspace.top)
     monkeypatch.setenv("PREFECT_API_URL", assay.api)
-    ((asked_by,),) = waiting.workspace.query("select run_id from model_versions where version = 2")
     with temporary_settings({PREFECT_API_URL: assay.api, PREFECT_LOGGING_TO_API_ENABLED: False}):
-        again = ask("review/manual", "", f"review {asked_by}", target="tiny@2")
+        again = ask("review/manual", "", f"review {waiting.dossier.name}", target="tiny@2")
         assert "flow run review tiny@2;" in again.told  # the first one: a second would bear another name
         knows = truly(waiting.workspace)
         for name in ("berta", "cleo"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -24,6 +24,12 @@ NAMES = ("ada", "berta", "cleo")
 CASES = 20
 CLASSES = ("no", "yes")
 NO_FLIPS = Flips(by="nothing", asked=0, turned=0, told="nothing was changed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with deterministic(1):
+        yield
 
 
 @pytest.fixture(scope="session")

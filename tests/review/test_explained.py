@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from tasks.errors import EvidenceError
-from tasks.model.device import deterministic
 from tasks.model.noise import RandomisedResponse
 from tasks.review import weighed
 from tasks.review.changed import Opened
@@ -22,12 +20,6 @@ from tests.explain import media
 
 from .conftest import NO_FLIPS
 from .packets import Shown, no_training
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")

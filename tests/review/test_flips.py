@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,18 +12,11 @@ import polars as pl
 import pytest
 
 from tasks.explain.records import Check, Counterfactuals
-from tasks.model.device import deterministic
 from tasks.review.changed import Opened, turns_of
 from tasks.review.explained import nearest
 from tasks.review.flips import find_flips, unturned
 
 from .packets import Table, changed, no_table
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with deterministic(1):
-        yield
 
 
 @pytest.fixture(scope="module")
