@@ -37,13 +37,15 @@ schema: .venv/installed-pipeline ## write docs/plan.schema.json for editors, and
 # A stamp per extra: a second call installs nothing again unless its lock or the project changes. The lock names
 # every package, so pip's resolver, which would take minutes, is left out; it is called only where `pip check`
 # misses something: the CUDA libraries that PyPI's torch asks for on some machines, and no lock for all can name.
-# An older pip takes twice as long over the index; bytecode is made at the first import, of what is imported.
+# Two pips at once, since unpacking takes one core: one up to the letter m, so that packages that share files, which share
+# the beginnings of their names, are with one of them. An older pip takes twice as long over the index; bytecode is made
+# at the first import, of what is imported.
 .venv/installed-%: pyproject.toml requirements.lock requirements-pipeline.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed and was not found: set PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, .venv has another: remove .venv and set PYTHON=/path/to/python3.11"; exit 2; }
 	$(PIP) pip==26.3
-	$(PIP) --no-deps --requirement $(LOCK_$*)
+	@printf '%s\n' '^[a-m]' '^[^a-m]' | xargs -P 2 -I NAMES sh -c 'grep -i "NAMES" $(LOCK_$*) | $(PIP) --no-deps --requirement /dev/stdin'
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check > /dev/null || $(PIP) --constraint requirements.lock --editable '.[$(EXTRAS_$*)]'
 	$(BIN)/python -m pip check
