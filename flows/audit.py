@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from flows.outcome import VERDICT_EXIT, Outcome
 from tasks.audit.audit import Asked, audit
 from tasks.audit.page import page
 from tasks.audit.places import place_problems, privacy
+from tasks.audit.publishing import Subject, Wish, prepare, told, wish_problems, write_publication
 from tasks.audit.records import Audit
 from tasks.audit.replay import replay
 from tasks.audit.store import write_audit
@@ -16,22 +17,35 @@ from tasks.evidence.digest import write_atomically
 from tasks.fairness.verdict import Verdict, Verdicts
 
 
-def run_audit(asked: Asked, json: Path | None, html: Path | None, publish: Path | None = None) -> Outcome:
+def run_audit(
+    asked: Asked, json: Path | None, html: Path | None, publish: Wish | None = None, var: Path = Path("var")
+) -> Outcome:
     """Audit a file, and leave the audit as JSON, as a page and as counts fit to publish where asked.
 
+    Args:
+        asked: what is audited.
+        json: where the record goes.
+        html: where the page goes.
+        publish: how the counts are published, and into which folder.
+        var: holds the key of published noise, and the list of published rows.
+
     Raises:
-        PlanError: for outputs that would take the place of another file, before anything is counted; with
-            every problem of the question, the file or its values.
+        PlanError: for outputs that would take the place of another file, or a publication that can't be,
+            before anything is counted; with every problem of the question, the file or its values. Nothing
+            is written then.
     """
-    outputs = {"--json": json, "--html": html, "--publish": publish}
-    if problems := list(place_problems({"FILE": asked.file, "--limits": asked.limits}, outputs)):
+    inputs, outputs = {"FILE": asked.file, "--limits": asked.limits}, {"--json": json, "--html": html}
+    problems = list(place_problems(inputs, outputs))
+    if publish is not None:
+        problems += wish_problems(publish, {**inputs, **outputs})
+    if problems:
         raise PlanError("assay audit", problems)
     found = audit(asked)
+    prepared = prepare(_subject(found), publish, var) if publish is not None else None
     if json is not None:
         write_audit(found, json)
     if html is not None:
         write_atomically(html, page(found).encode())
-    published = _published(found, publish) if publish is not None else []
     verdict = found.verdicts.verdict
     lines = [
         f"{found.verdicts.summary}; the limits are {found.limits.origin}",
@@ -43,22 +57,22 @@ def run_audit(asked: Asked, json: Path | None, html: Path | None, publish: Path 
         lines.append(f"Page        {html}")
     if json is not None:
         lines += [f"Record      {json}", f"Privacy     {privacy(found)}", f"Replay      assay replay {json}"]
-    lines += published
+    if publish is not None and prepared is not None:
+        write_publication(publish.folder, prepared[1])
+        lines.append(told(prepared[0], publish.folder))
     return Outcome(
         title=verdict.value, exit_code=VERDICT_EXIT[verdict], lines=tuple(lines), judged=found.judged
     )
 
 
-def _published(found: Audit, path: Path) -> list[str]:
-    """Write the counts by each attribute with small ones suppressed; says what is hidden."""
-    from tasks.fairness.publication import suppressed  # noqa: PLC0415 - scipy's solver, for this alone
-
-    try:
-        publication = suppressed(found.counted)
-    except ValueError as error:
-        raise PlanError("audit --publish", [str(error)]) from error
-    write_atomically(path, publication.model_dump_json(indent=1).encode() + b"\n")
-    return [f"Published   {path}: {publication.hidden} counts hidden; {publication.guarantee}"]
+def _subject(found: Audit) -> Subject:
+    """What an audit publishes: the file by its name alone, for a path tells of whose machine it is."""
+    return Subject(
+        cube=found.counted,
+        rows=found.file.sha256,
+        of={"file": PurePath(found.file.path).name},
+        digests={"data": found.file.sha256},
+    )
 
 
 def replay_audit(path: Path, data: Path | None) -> Outcome:

@@ -20,6 +20,21 @@ app = typer.Typer(
     add_completion=False,
 )
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+Epsilon = Annotated[
+    float | None,
+    typer.Option(
+        metavar="E",
+        help="publish every count with noise instead: what is published is at most e^E times as likely with "
+        "any one person as without; 1 is usual, smaller is more private",
+    ),
+]
+RowsPerPerson = Annotated[
+    int, typer.Option(metavar="N", help="of what is published: the most rows that one person has")
+]
+Tables = Annotated[
+    list[str] | None,
+    typer.Option(metavar="A x B", help="publish this crossing, not a table for each attribute; repeat it"),
+]
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="a folder below data/ that holds a plan.yaml")]
 
 
@@ -65,18 +80,51 @@ def audit(  # noqa: PLR0913, PLR0917 - an option each
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="write the audit, for replay")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page with figures")] = None,
     publish: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="write the counts as JSON, small ones suppressed")
+        Path | None, typer.Option(metavar="DIR", help="write counts for everybody, small ones suppressed")
     ] = None,
+    epsilon: Epsilon = None,
+    rows_per_person: RowsPerPerson = 1,
+    table: Tables = None,
 ) -> None:
     """Audit anyone's predictions; no plan, no server. Exit 0 all PASS, 3 any FAIL, 4 INCONCLUSIVE."""
     from flows.audit import run_audit
+    from infra.settings import settings
     from tasks.audit.audit import Asked
+    from tasks.audit.publishing import Wish
     from tasks.audit.records import Columns
+    from tasks.errors import PlanError
+
+    if publish is None and (epsilon is not None or rows_per_person != 1 or table):
+        raise PlanError("assay audit", ["--epsilon, --rows-per-person and --table go with --publish DIR"])
+    wish = None if publish is None else Wish(publish, epsilon, rows_per_person, tuple(table or ()))
 
     columns = Columns(
         label=label, prediction=prediction, groups=tuple(group), score=score, weight=weight, unit=unit
     )
-    leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html, publish))
+    leave(run_audit(Asked(file, columns, positive, limits, alpha), json, html, wish, settings().var))
+
+
+@app.command()
+def publish(
+    target: Annotated[
+        str, typer.Argument(metavar="MODEL@REF|FOLDER", help="adult@champion, or a dossier's folder")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder; all in it may be handed out")],
+    epsilon: Epsilon = None,
+    rows_per_person: RowsPerPerson = 1,
+    table: Tables = None,
+) -> None:
+    """Write the counts of a run's test part for everybody: a page, and JSON. Exit 3: an altered dossier.
+
+    Small counts are suppressed, and others with them: none can be worked out.
+    With --epsilon every count gets noise. The same rows are published once.
+    """
+    from flows.publish import run_publish
+    from infra.settings import settings
+    from tasks.audit.publishing import Wish
+
+    wish = Wish(folder, epsilon, rows_per_person, tuple(table or ()))
+    leave(run_publish(target, wish, settings()))
 
 
 @app.command()
@@ -196,7 +244,7 @@ def sweep(
     places: Annotated[list[Path], typer.Argument(metavar="PATH...", help="files and folders")],
     values: Annotated[Path, typer.Option(metavar="FILE", help="what must not be there, a value a line")],
 ) -> None:
-    """Seek personal values in all that runs left, however wrapped. Exit 3 names each file."""
+    """Seek personal values in all that runs left, however wrapped. Exit 3: found; 4: not all searched."""
     from flows.sweep import run_sweep
 
     leave(run_sweep(values, places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.outcome import Outcome
@@ -19,7 +20,7 @@ def run_forget(name: str, unit: str | None, row: str | None) -> Outcome:
 
     Args:
         name: of the plan.
-        unit: the sampling unit's value, as the raw file has it.
+        unit: the sampling unit's value; case, width and blanks may differ from the raw file's.
         row: a row's digest, as prepared parts and predictions have it.
 
     Raises:
@@ -39,6 +40,12 @@ def run_forget(name: str, unit: str | None, row: str | None) -> Outcome:
         "            predictions logs of served models: not reached",
     ]
     if done.named:
-        more = "" if len(done.named) <= SHOWN else f", and {len(done.named) - SHOWN} more"
-        lines.append(f"Still named (by token or digest) in evidence: {', '.join(done.named[:SHOWN])}{more}")
+        lines.append(f"Still named (by token or digest) in evidence: {_some(done.named)}")
+    if done.unseen:
+        lines.append(f"Not looked into, for they can't be opened: {_some(done.unseen)}")
     return Outcome(title="Forgotten", exit_code=0, lines=tuple(lines))
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = "" if len(paths) <= SHOWN else f", and {len(paths) - SHOWN} more"
+    return f"{', '.join(paths[:SHOWN])}{more}"

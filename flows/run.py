@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,10 @@ class Run:
 
     @property
     def trials(self) -> Path:
-        """Where a search may go on after a crash: for the same data, judgement, recipe and code."""
-        key = digest_of({name: value for name, value in self.tags.items() if name != "assay.operations"})
+        """Where a search may go on after a crash: the same data, judgement, recipe, code and arithmetic."""
+        named = {name: value for name, value in self.tags.items() if name != "assay.operations"}
+        arithmetic = {"threads": self.plan.operations.compute.threads, "torch": version("torch")}
+        key = digest_of({**named, **arithmetic})
         return self.settings.var / "trials" / self.plan.name / key[:16]
 
     def file_trial(self, trial: Trial) -> None:

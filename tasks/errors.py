@@ -64,6 +64,10 @@ class Refusal(AssayError):  # noqa: N818 - the house's word for this ending
     exit_code = 3
 
 
+class NotEnoughMemory(AssayError):  # noqa: N818 - says what happened
+    """The device has no room for what a recipe asks for; a smaller one may have."""
+
+
 class EvidenceError(AssayError):
     """A dossier whose records, files or numbers do not agree with each other."""
 

@@ -228,7 +228,9 @@ def start_s3(folder: Path) -> Iterator[S3]:
         "-ip.bind=127.0.0.1",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=64",
-        "-volume.max=0",
+        "-volume.max=32",
+        # Its default is a percent of the disk: on a large disk with 2 GB left every write waits for ever.
+        "-volume.minFreeSpace=64MiB",
         "-filer",
         "-s3",
         *(f"-{name}={port}" for name, port in ports.items()),

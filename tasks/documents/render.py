@@ -23,6 +23,7 @@ from tasks.errors import EvidenceError
 from tasks.evidence.digest import write_atomically
 from tasks.fairness.verdict import Judged, Verdict
 from tasks.plan.locked import CARD, STATED
+from tasks.report.made import MAKES
 
 FOLDER = "documents"
 TIMINGS = "timings.json"
@@ -110,6 +111,7 @@ def _contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         "clauses": answers(evidence, statements),
         "Held": Held,
         "MOST": MOST,
+        "MAKES": MAKES,
         "style": page_style() + _text("documents.css"),
     }
     for name in PAGES:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.evaluate.changes import UNDEFINED, metric_change, rate_changes
 from tasks.evaluate.compared import Change, GroupChange, LimitChange, SetChange, Variant
+from tasks.evaluate.flips import flip_change, framed
 from tasks.evaluate.influence import Amount, Term
 from tasks.evaluate.joint import Joint, attributes_of
 from tasks.fairness.counted import Counted, count_groups
@@ -22,18 +23,34 @@ from tasks.plan.judgement import TEST, Judgement, Limit
 
 OWN = ("selection_rate", "tpr", "fpr", "accuracy")
 """Rates whose change is given for every group: the rows that they are taken over depend on no prediction."""
+SELECTED, FOUND, RIGHT = ("selection_rate", "rose"), ("tpr", "rose"), ("accuracy", "rose")
+SPARED = ("fpr", "fell")
+OPPOSITE = {"rose": "fell", "fell": "rose"}
 FAVOURABLE = {
-    "demographic_parity": "selection_rate",
-    "disparate_impact": "selection_rate",
-    "selection_rate": "selection_rate",
-    "equal_opportunity": "tpr",
-    "equalized_odds": "tpr",
-    "average_absolute_odds": "tpr",
-    "tpr": "tpr",
-    "fnr": "tpr",
-    "accuracy": "accuracy",
+    "demographic_parity": (SELECTED,),
+    "disparate_impact": (SELECTED,),
+    "selection_rate": (SELECTED,),
+    "equal_opportunity": (FOUND,),
+    "equalized_odds": (FOUND,),
+    "average_absolute_odds": (FOUND,),
+    "tpr": (FOUND,),
+    "fnr": (FOUND,),
+    "predictive_equality": (SPARED,),
+    "fpr": (SPARED,),
+    "tnr": (SPARED,),
+    "macro_tpr": (FOUND,),
+    "macro_fnr": (FOUND,),
+    "macro_fpr": (SPARED,),
+    "macro_tnr": (SPARED,),
+    "accuracy": (RIGHT,),
 }
-"""Family of a gap -> the rate that is good for whoever it is of."""
+"""Family of a gap -> which rates, moving which way, are good for whoever they are of.
+
+Rates over what was predicted (PPV, FDR and so on) are not here: their rows change with the model, so no
+change is given.
+"""
+BOTH = (FOUND, SPARED)
+"""What counts in a mean over two classes: the other one's true positive rate is 1 - FPR."""
 GAPS = ("difference", "ratio", "mean", "sum")
 
 
@@ -78,16 +95,24 @@ def compare_set(
         )
     whole = next(iter(joints.values())).whole()
     ((accuracy, _),) = rate_changes(whole, RATES["accuracy"], None)
-    return SetChange(on=on, rows=cube.rows, accuracy=accuracy, limits=tuple(limits), groups=groups)
+    return SetChange(
+        on=on,
+        rows=cube.rows,
+        accuracy=accuracy,
+        limits=tuple(limits),
+        groups=groups,
+        flips=flip_change(whole) if framed(judgement) else None,
+    )
 
 
 def levelling_down(metric: str, change: Change, groups: Sequence[GroupChange]) -> bool | None:
     """Whether a gap was closed by making a group worse without helping another.
 
     True where the gap is shown to have fallen (its 95% interval lies below 0; of a ratio above), no group's
-    favourable rate is shown to have risen and at least one is shown to have fallen. The rate is the true
-    positive rate of equalized odds and equal opportunity, the selection rate of parity, and accuracy of its
-    own gap; of classes held against the rest it is each class's.
+    favourable rate is shown to have become better and at least one is shown to have become worse. The rate is
+    the true positive rate of equalized odds and equal opportunity, the false positive rate (which is good
+    where it is low) of predictive equality and its own gap, the selection rate of parity, and accuracy of its
+    own; of classes held against the rest it is each class's.
 
     Args:
         metric: its name in the plan.
@@ -95,15 +120,20 @@ def levelling_down(metric: str, change: Change, groups: Sequence[GroupChange]) -
         groups: changes of the rates of the groups that it compares.
 
     Returns:
-        None for a metric that is no gap, or of a rate that is not favourable in itself.
+        None for a metric that is no gap, or of a rate that is not favourable in itself, and for a change that
+        is undefined or has no interval.
     """
     family, _, kind = metric.rpartition("_")
-    rate = FAVOURABLE.get(family)
-    if rate is None or kind not in GAPS:
+    good: tuple[tuple[str, str], ...] | None = FAVOURABLE.get(family)
+    two_classes = not any(" (" in each.rate for each in groups)
+    if family.startswith("macro_") and good is not None and two_classes:
+        good = BOTH
+    if good is None or kind not in GAPS or change.low is None:
         return None
-    closed = "rose" if kind == "ratio" else "fell"
-    moved = [each.shown for each in groups if each.rate.partition(" (")[0] == rate]
-    return change.shown == closed and "rose" not in moved and "fell" in moved
+    moved = {(each.rate.partition(" (")[0], each.shown) for each in groups}
+    helped = any(way in moved for way in good)
+    harmed = any((rate, OPPOSITE[shown]) in moved for rate, shown in good)
+    return change.shown == ("rose" if kind == "ratio" else "fell") and harmed and not helped
 
 
 def front(variants: Sequence[Variant], metric: str, attribute: str) -> tuple[str, ...]:

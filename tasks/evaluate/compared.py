@@ -68,8 +68,9 @@ class LimitChange(Change):
         attribute: of the limit.
         limit: the plan's.
         on: the set of rows.
-        levelling_down: whether the gap is shown to fall, some group's favourable rate with it, and none
-            to rise; None where the metric compares no groups, or no rate that is good to have.
+        levelling_down: whether the gap is shown to fall, some group's favourable rate to become worse with
+            it, and none better; None where the metric compares no groups, or no rate that is good to have,
+            and where the change is undefined or has no interval.
     """
 
     metric: str
@@ -88,6 +89,8 @@ class SetChange(Record):
         accuracy: over all rows.
         limits: in the plan's order.
         groups: every group's own rates.
+        flips: share of pairs of texts that differ in a term alone and are answered differently; None where
+            the unit is no frame.
     """
 
     on: str
@@ -95,6 +98,7 @@ class SetChange(Record):
     accuracy: Change
     limits: tuple[LimitChange, ...]
     groups: tuple[GroupChange, ...]
+    flips: Change | None = None
 
 
 class Variant(Record):

@@ -11,7 +11,6 @@ from tasks.evaluate.evaluate import HUNDREDTHS, file_counted
 from tasks.evaluate.predictions import check_predictions
 from tasks.evaluate.records import PREDICTIONS, Opened, file_of
 from tasks.evaluate.together import Crew, count_together
-from tasks.ingest.clients import clients_of
 from tasks.ingest.described import describe
 from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
@@ -45,19 +44,23 @@ def open_sets(
         predictor: the frozen model.
         folder: the dossier's folder.
         by: who counts.
-        federated: whose clients count their own rows of the test part; their cubes are added.
+        federated: whose clients count their own rows of the test part: the cube that is filed is the sum of
+            theirs. The predictions are made here nonetheless, and must give the same.
 
     Raises:
-        EvidenceError: where predictions and rows do not agree.
-        Refusal: for rows of one class.
+        EvidenceError: where predictions and rows do not agree, or the clients' sum with the predictions.
+        Refusal: for rows of one class, or where a client did not count its own.
     """
-    found = {}
+    found, clients = {}, None
     for on, own in judgement.sets.items():
         told = check_predictions(predictions[on], own, file_of(PREDICTIONS, on))
         described = describe(frames[on], own)
-        # An audit set comes from elsewhere: no client holds it.
-        apart = clients_of(frames[on], own, federated) if federated is not None and on == TEST else None
-        cube = count_together(by, told, described, own, edges_on(predictor, on), apart)
+        cube = count_together(by, told, described, own, edges_on(predictor, on))
+        if federated is not None and on == TEST:  # an audit set comes from elsewhere: no client holds it
+            # Flower takes a second to import.
+            from tasks.evaluate.clients import cube_of_clients  # noqa: PLC0415
+
+            cube, clients = cube_of_clients(frames[on], own, federated, folder / "model", cube)
         found[on] = file_counted(told, cube, described["label"], own, folder, on)
     test = found.pop(TEST)
-    return Opened(**dict(test), audits=found)
+    return Opened(**dict(test), audits=found, clients=clients)

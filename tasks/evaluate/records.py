@@ -52,9 +52,13 @@ class Opened(Evaluated):
 
     Attributes:
         audits: by name.
+        clients: of federated training, those whose counts of their own test rows, added up under masks, are
+            the test part's cube: all that hold test rows.
     """
 
     audits: dict[str, Evaluated] = Field(default_factory=dict)
+    # Other dossiers are as they were before there was such a key.
+    clients: tuple[str, ...] | None = Field(None, exclude_if=lambda clients: clients is None)
 
     def cubes(self, folder: Path) -> dict[str, Path]:
         """Where the cube of each set of rows stands in a dossier."""

@@ -89,7 +89,6 @@ def count_together(
     described: pl.DataFrame,
     judgement: Judgement,
     score_edges: Sequence[float],
-    apart: pl.Series | None = None,
 ) -> Counts:
     """The audit cube, the same bytes by any number of processes.
 
@@ -102,7 +101,6 @@ def count_together(
         described: the same rows in the same order. Those of a unit go to one process.
         judgement: the set's own.
         score_edges: inner edges of the score's bins.
-        apart: who holds each row: each holder's are counted apart from the others', whoever works.
 
     Raises:
         EvidenceError: as :func:`tasks.evaluate.evaluate.count_predictions`.
@@ -112,7 +110,7 @@ def count_together(
     if judgement.unit is not None:
         # A row without a unit is kept, for counting to refuse.
         place = pl.col("unit").rank("dense").fill_null(0) % parts
-    places = described.select(place.alias("place")).to_series() if apart is None else apart
+    places = described.select(place.alias("place")).to_series()
     kept = [places == part for part in places.unique().sort()]
     cubes: Iterator[Counts] = by.each(
         count_predictions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from tasks.errors import PlanError
@@ -16,17 +17,18 @@ def made_once(path: Path, content: bytes) -> bytes:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
+    # A random name: a process that was killed leaves its file, and in containers numbers of processes recur.
+    descriptor, temporary = tempfile.mkstemp(".tmp", f".{path.name}.", path.parent)
     try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
         path.hardlink_to(temporary)
     except FileExistsError:
         return path.read_bytes()
     finally:
-        temporary.unlink()
+        Path(temporary).unlink()
     return content
 
 

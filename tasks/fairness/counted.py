@@ -140,7 +140,7 @@ def count_groups(
     if training is not None and too_small.policy == "report":
         wide = training.widened(part.axes, tuple(dict.fromkeys([*cube.labels, *training.labels])))
         labelled = _sums(wide.counts[..., : len(cube.labels), :].sum(axis=-1), group_of[..., 0], len(names))
-        expected = labelled * (cube.rows / max(1, training.rows))
+        expected = labelled * cube.rows / max(1, training.rows)  # in this order exact where it is whole
     return Counted(
         attributes=attributes,
         names=names,

@@ -1,29 +1,20 @@
-"""A cube made fit to publish: small counts suppressed, or every count noised.
+"""A cube made fit to publish, by suppressing small counts; `publication_noise` has the other way, noise.
 
 Suppression (`suppressed`) shows true counts, hides those below a threshold, and hides others with them
 so that no hidden one follows from the totals (`tasks.fairness.suppression` states the guarantee). It
 holds for one publication: two of them, cut differently from the same rows, may be subtracted. It does
 not hold against somebody who knows most of the rows, nor against reasoning about which counts the
 algorithm would have chosen. Zeros are shown, so a reader may learn that nobody in a group had some
-outcome. Counts are of rows: where one person has several, choose the threshold accordingly.
+outcome. Counts are of rows: where one person has r of them, those below r times the threshold are hidden.
 
-Noise (`noised`) adds discrete Laplace noise to every cell: epsilon-differential privacy for adding or
-removing one person, whatever the reader knows (Dwork et al. 2006; Ghosh, Roughgarden and Sundararajan
-2012). It protects the rows behind the counts and not the names of levels, which must be known to all
-beforehand; each further publication of the same rows adds its epsilon. Negative results become 0, which
-lifts small counts; a noised cube is for reading, no verdict is computed from it.
-
-Neither keeps scores, weights or sampling units.
+Neither way keeps scores, weights or sampling units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from itertools import product
-from math import inf
-from random import Random, SystemRandom
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -38,6 +29,7 @@ TOTAL = "(all)"
 THRESHOLD = 10
 MAXIMUM_ENTRIES = 1_200
 """Counts of one publication: beyond, the search for what to hide takes minutes."""
+MOST_ROWS = 1_000_000
 
 
 class PublishedTable(Record):
@@ -62,46 +54,74 @@ class PublishedTable(Record):
 
 
 class Publication(Record):
-    """Counts fit to publish, small ones suppressed.
+    """Counts fit to publish.
 
     Attributes:
-        threshold: the smallest count shown, but for 0.
         positive: the cube's positive class.
         tables: the tables asked for.
-        hidden: how many of their counts are hidden.
         guarantee: what a reader can't work out.
     """
 
-    schema_version: int = 1
-    threshold: int
     positive: str | None
     tables: tuple[PublishedTable, ...]
-    hidden: int
     guarantee: str
 
 
+class Suppressed(Publication):
+    """Counts as they are, small ones suppressed.
+
+    Attributes:
+        threshold: the smallest count shown, but for 0: of rows.
+        hidden: how many counts are hidden.
+    """
+
+    kind: Literal["suppressed"] = "suppressed"
+    threshold: int
+    hidden: int
+
+
+class Noised(Publication):
+    """Counts with noise in every cell.
+
+    Attributes:
+        epsilon: privacy loss of publishing all tables together.
+        rows_per_person: rows that one person has at most, as the publisher states.
+        deviation: standard deviation of the noise of each cell, before negatives became 0; a total over k
+            cells has sqrt(k) times as much.
+    """
+
+    kind: Literal["noised"] = "noised"
+    epsilon: float
+    rows_per_person: int
+    deviation: float
+
+
 def suppressed(
-    cube: Cube, tables: Sequence[Sequence[str]] | None = None, threshold: int = THRESHOLD
-) -> Publication:
-    """Tables of a cube in which no count of 1 to threshold - 1 can be read or worked out.
+    cube: Cube,
+    tables: Sequence[Sequence[str]] | None = None,
+    threshold: int = THRESHOLD,
+    rows_per_person: int = 1,
+) -> Suppressed:
+    """Tables of a cube in which no count of 1 to threshold - 1 persons can be read or worked out.
 
     Args:
         cube: the cube.
         tables: attributes of each table; by default one table for each attribute. Ask for all at once:
             the guarantee covers what is published together.
-        threshold: the smallest count that may be shown, at least 2.
+        threshold: the fewest persons whose count may be shown, at least 2.
+        rows_per_person: the most rows that one person may have.
 
     Raises:
-        ValueError: for an attribute that the cube lacks, a threshold below 2, a level or attribute named
-            like the publication's own, or more counts than can be checked.
+        ValueError: for an attribute that the cube lacks, a threshold below 2, a sampling unit with more rows
+            than stated, a level or attribute named like the publication's own, or more counts than can be
+            checked.
     """
     if threshold < 2:
         raise ValueError(f"a threshold of at least 2 is expected, found {threshold}")
-    asked = [tuple(table) for table in (tables if tables is not None else [[name] for name in cube.axes])]
+    check_rows(cube, rows_per_person)
+    threshold *= rows_per_person
+    asked = chosen_tables(cube, tables)
     part = cube.marginal([name for name in cube.axes if any(name in table for table in asked)])
-    if strange := sorted({name for table in asked for name in table} - set(cube.axes)):
-        raise ValueError(f"no attribute {strange} in this cube, there are: {', '.join(cube.axes)}")
-    _check_names(part)
     slices = [_slice(part, table) for table in asked]
     extended = with_totals(part.counts)
     published = np.zeros(extended.shape, bool)
@@ -113,11 +133,11 @@ def suppressed(
             "ask for smaller crossings or fewer levels, or publish the cube with noise"
         )
     shown = shown_counts(part.counts, published, threshold)
-    return Publication(
+    return Suppressed(
         threshold=threshold,
         positive=cube.positive,
         tables=tuple(
-            _table(part, table, extended[chosen], shown[chosen])
+            table_of(part, table, extended[chosen], shown[chosen])
             for table, chosen in zip(asked, slices, strict=True)
         ),
         hidden=int((published & ~shown).sum()),
@@ -129,11 +149,46 @@ def suppressed(
     )
 
 
-def _check_names(cube: Cube) -> None:
+def check_rows(cube: Cube, rows_per_person: int) -> None:
+    """Hold what is said of persons' rows against the cube's sampling units.
+
+    Raises:
+        ValueError: for fewer than 1 row or more than a million, or a unit with more rows than stated.
+    """
+    if problem := rows_problem(rows_per_person):
+        raise ValueError(problem)
+    if cube.units is None:
+        return
+    most = int(np.bincount(cube.units.unit, cube.units.counts).max(initial=0))
+    if most > rows_per_person:
+        raise ValueError(f"rows per person: {rows_per_person} stated, yet a sampling unit has {most} rows")
+
+
+def rows_problem(rows_per_person: int) -> str | None:
+    """What is wrong with a number of rows, before anything is counted."""
+    if 1 <= rows_per_person <= MOST_ROWS:
+        return None
+    return f"1 to {MOST_ROWS:,} rows per person are expected, found {rows_per_person}"
+
+
+def chosen_tables(cube: Cube, tables: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]]:
+    """The tables to publish, each once, its attributes in the cube's order.
+
+    Args:
+        cube: the cube.
+        tables: attributes of each; None for one table an attribute, or one without groups if there is none.
+
+    Raises:
+        ValueError: for an attribute that the cube lacks, or a name that a publication uses itself.
+    """
+    asked = tables if tables is not None else [[name] for name in cube.axes] or [[]]
+    if strange := sorted({name for table in asked for name in table} - set(cube.axes)):
+        raise ValueError(f"no attribute {strange} in this cube, there are: {', '.join(cube.axes) or 'none'}")
     taken = {TOTAL} & {name for levels in (*cube.axes.values(), cube.labels) for name in levels}
     taken |= {"true class", "predicted class", "n"} & set(cube.axes)
     if taken:
         raise ValueError(f"publications use the names {sorted(taken)} themselves: rename them in the cube")
+    return list(dict.fromkeys(tuple(name for name in cube.axes if name in table) for table in asked))
 
 
 def _slice(cube: Cube, table: Sequence[str]) -> tuple[slice | int, ...]:
@@ -141,88 +196,15 @@ def _slice(cube: Cube, table: Sequence[str]) -> tuple[slice | int, ...]:
     return (*(slice(None) if name in table else -1 for name in cube.axes), slice(None), slice(None))
 
 
-def _table(
-    cube: Cube, table: Sequence[str], counts: NDArray[np.int64], shown: NDArray[np.bool_]
+def table_of(
+    cube: Cube, attributes: Sequence[str], counts: NDArray[np.int64], shown: NDArray[np.bool_] | None = None
 ) -> PublishedTable:
-    attributes = tuple(name for name in cube.axes if name in table)
+    """A table of a cube's attributes, from its counts with all totals; all shown unless it is said."""
     levels = (*(cube.axes[name] for name in attributes), cube.labels, cube.labels)
-    flat = zip(counts.ravel().tolist(), shown.ravel().tolist(), strict=True)
+    visible = np.ones(counts.shape, bool) if shown is None else shown
+    flat = zip(counts.ravel().tolist(), visible.ravel().tolist(), strict=True)
     return PublishedTable(
-        attributes=attributes,
+        attributes=tuple(attributes),
         levels=tuple((*names, TOTAL) for names in levels),
-        counts=tuple(count if visible else None for count, visible in flat),
+        counts=tuple(count if each else None for count, each in flat),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Noised:
-    """A cube of noised counts.
-
-    Attributes:
-        cube: the counts, at least 0.
-        epsilon: the privacy loss of publishing it.
-        rows_per_person: rows that one person has at most, as the caller states.
-        deviation: standard deviation of the noise of each cell, before negatives became 0; a margin
-            over k cells has sqrt(k) times as much.
-    """
-
-    cube: Cube
-    epsilon: float
-    rows_per_person: int
-    deviation: float
-
-
-def noised(cube: Cube, epsilon: float, rows_per_person: int = 1, random: Random | None = None) -> Noised:
-    """A cube with discrete Laplace noise in every cell: P(noise = z) falls as exp(-epsilon |z| / rows).
-
-    Args:
-        cube: the cube; its levels must not depend on whose rows it holds.
-        epsilon: privacy loss for one person, above 0; 1 is usual, smaller is more private.
-        rows_per_person: the most rows that one person may have.
-        random: the source of randomness; the operating system's unless a test needs a fixed one.
-
-    Raises:
-        ValueError: for an epsilon that is not finite and above 0, fewer than 1 row, or a cube in which a
-            sampling unit has more rows than stated.
-    """
-    if not 0 < epsilon < inf or rows_per_person < 1:
-        found = f"{epsilon} and {rows_per_person}"
-        raise ValueError(f"epsilon above 0 and finite and at least 1 row per person expected, found {found}")
-    if cube.units is not None:
-        most = int(np.bincount(cube.units.unit, cube.units.counts).max(initial=0))
-        if most > rows_per_person:
-            raise ValueError(f"`rows_per_person` is {rows_per_person}, yet a sampling unit has {most} rows")
-    # The decimal as written, not its nearest float: the sampler works in whole numbers throughout.
-    scale = rows_per_person / Fraction(str(epsilon))
-    source = random or SystemRandom()
-    noise = np.array([discrete_laplace(scale, source) for _ in range(cube.counts.size)], np.int64)
-    counts = np.maximum(cube.counts + noise.reshape(cube.counts.shape), 0)
-    decay = np.exp(-epsilon / rows_per_person)
-    deviation = float(np.sqrt(2 * decay) / (1 - decay))
-    return Noised(Cube(cube.axes, cube.labels, cube.positive, counts), epsilon, rows_per_person, deviation)
-
-
-def discrete_laplace(scale: Fraction, random: Random) -> int:
-    """One exact draw with P(z) proportional to exp(-|z| / scale): Canonne, Kamath and Steinke 2020, alg. 2.
-
-    Drawn from whole numbers alone: noise made of floating-point numbers leaks (Mironov 2012).
-    """
-    t, s = scale.numerator, scale.denominator
-    while True:
-        low = random.randrange(t)
-        if not _with_chance_exp(Fraction(low, t), random):
-            continue
-        high = 0
-        while _with_chance_exp(Fraction(1), random):
-            high += 1
-        size, negative = (low + t * high) // s, bool(random.randrange(2))
-        if size or not negative:  # or else 0 would come twice as often
-            return -size if negative else size
-
-
-def _with_chance_exp(x: Fraction, random: Random) -> bool:
-    """True with probability exp(-x), x in [0, 1]: the same paper's algorithm 1."""
-    k = 1
-    while random.randrange(x.denominator * k) < x.numerator:
-        k += 1
-    return k % 2 == 1

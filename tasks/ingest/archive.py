@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
 import tarfile
 import zipfile
@@ -27,7 +28,17 @@ OPENERS: dict[bytes, Callable[[BinaryIO], IO[bytes]]] = {
     b"BZh": lambda handle: cast(IO[bytes], bz2.BZ2File(handle)),
 }
 # What the standard library raises for a compressed file or an archive that is cut short or altered.
-DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)
+# Of a zip that is encrypted, or packed in a way unknown here, it raises a RuntimeError.
+DAMAGE = (
+    EOFError,
+    RuntimeError,
+    UnicodeDecodeError,
+    zlib.error,
+    lzma.LZMAError,
+    gzip.BadGzipFile,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+)
 
 
 def is_archive(name: str) -> bool:
@@ -95,7 +106,40 @@ def files_in(archive: Path) -> Iterator[tuple[str, bytes]]:
         for info in tar:
             stream = tar.extractfile(info) if info.isfile() else None
             if stream is not None:
-                yield info.name.removeprefix("./"), stream.read()
+                yield _path_of(info, archive), stream.read()
+
+
+def pack(folder: Path, destination: Path) -> None:
+    """Write all files below a folder as a plain tar: the same bytes for the same paths and contents.
+
+    Paths start below the folder, with "/", in sorted order; there are no folders, dates, owners or rights.
+
+    Raises:
+        SourceError: if there is no file, one can't be read, or something is neither file nor folder.
+    """
+    try:
+        files = sorted((path.relative_to(folder).as_posix(), path) for path in _below(folder))
+        if not files:
+            raise SourceError(f"the folder {folder} holds no file")
+        if others := [name for name, path in files if path.is_symlink() or not path.is_file()]:
+            raise SourceError(f"{folder}: {others[0]!r} is a link or a device; only files are expected")
+        with tarfile.open(destination, "w") as tar:
+            for name, path in files:
+                with path.open("rb") as stream:
+                    _add(tar, name, os.fstat(stream.fileno()).st_size, stream)
+    except OSError as error:
+        raise SourceError(f"{folder} can't be packed ({error})") from error
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that is no folder. One that can't be listed raises: less would be packed than there is."""
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for top, folders, names in os.walk(folder, onerror=stop):
+        links = (name for name in folders if (Path(top) / name).is_symlink())
+        yield from (Path(top) / name for name in (*names, *links))
 
 
 def repack(archive: Path, pattern: str, destination: Path) -> None:
@@ -119,9 +163,13 @@ def repack(archive: Path, pattern: str, destination: Path) -> None:
         raise SourceError(f"the archive holds no file that fits `members` {pattern!r}")
     with tarfile.open(destination, "w") as tar:
         for name, content in sorted(kept.items()):
-            info = tarfile.TarInfo(name)  # no date, no owner
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
+            _add(tar, name, len(content), io.BytesIO(content))
+
+
+def _add(tar: tarfile.TarFile, name: str, size: int, stream: IO[bytes]) -> None:
+    info = tarfile.TarInfo(name)  # no date, no owner
+    info.size = size
+    tar.addfile(info, stream)
 
 
 def extract(archive: Path, member: str, destination: Path) -> None:
@@ -167,12 +215,24 @@ def _zip_members(path: Path) -> Iterator[tuple[str, str]]:
                     yield info.filename, hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
+def _path_of(info: tarfile.TarInfo, archive: Path) -> str:
+    """A member's path, which has to be text: it is digested, and may hold a label."""
+    name = info.name.removeprefix("./")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise SourceError(
+            f"{archive}: the path {name!r} is not UTF-8; rename the file, and pack the archive again"
+        ) from None
+    return name
+
+
 def _tar_members(path: Path) -> Iterator[tuple[str, str]]:
     with tarfile.open(path) as bundle:
         for info in bundle:
             stream = bundle.extractfile(info) if info.isfile() else None
             if stream is not None:
-                name = info.name.removeprefix("./")
+                name = _path_of(info, path)
                 yield name, hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
             elif not info.isdir():
                 raise SourceError(f"{path}: {info.name} is a link or a device; only files are expected")

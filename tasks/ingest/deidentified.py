@@ -29,10 +29,11 @@ from tasks.plan.plan import Plan
 from tasks.plan.source import CsvFormat, JsonFormat, ParquetFormat, Source
 from tasks.privacy.deidentify import deidentify
 from tasks.privacy.keys import Key, file_mark, key_file, key_for
+from tasks.privacy.recognise import folded
 from tasks.privacy.tombstones import Tombstones, read_tombstones
 
-METHOD = "assay 1"
-"""Of our own rules; the records name presidio's version beside it."""
+METHOD = "assay 2"
+"""Of our own rules, and with which version of them; the records name presidio's version beside it."""
 
 
 def fetch_deidentified(
@@ -128,15 +129,15 @@ def _privacy(plan: Plan) -> Privacy:
 
 
 def _names(beside: Path, names: Names | None) -> frozenset[str]:
-    """The list of names, in lower case."""
+    """The list of names, folded."""
     if names is None:
         return frozenset()
     path = beside / names.file
     found = digest_file(path) if path.is_file() else "no such file"
     if found != names.sha256:
         raise SourceError(f"{path}: sha256 {names.sha256} is expected of the list of names, found {found}")
-    lines = [line.strip().casefold() for line in path.read_text(encoding="utf-8").splitlines()]
-    listed = frozenset(line for line in lines if line and not line.startswith("#"))
+    lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    listed = frozenset(folded(line) for line in lines if line and not line.startswith("#"))
     if several := sum(len(line.split()) > 1 for line in listed):
         raise SourceError(f"{path}: one word a line is expected, found {several} lines with more")
     return listed
@@ -173,7 +174,7 @@ def _left(path: Path, sets: Sequence[Judgement], stones: Tombstones | None, key:
 def _without_units(frame: pl.DataFrame, units: Set[str | None], stones: Tombstones, key: Key) -> pl.DataFrame:
     """The table without rows of forgotten units, which it names as the raw file does."""
     for unit in sorted(unit for unit in units if unit is not None and unit in frame.columns):
-        gone = stones.among(key, "unit", frame[unit].cast(pl.String))
+        gone = stones.among(key, "unit", frame[unit].cast(pl.String), unit)
         frame = frame.filter(~pl.Series(gone, dtype=pl.Boolean))
     return frame
 

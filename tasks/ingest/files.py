@@ -6,6 +6,8 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,12 +15,14 @@ import polars as pl
 
 from tasks.errors import Refusal
 from tasks.ingest.archive import DAMAGE, files_in
-from tasks.plan.data import FORM, SOUND, Audio, Image
+from tasks.plan.data import FORM, SOUND, Audio, Classes, Image
 from tasks.plan.source import FilesFormat
 
 JSON, CLS = ".json", ".cls"
 
 Values = Mapping[str, Any]
+Told = tuple[str, Values]
+"""What said something of a sample, "path" or a sidecar's ending, and the values that it gave to columns."""
 Decode = Callable[[bytes], Values]
 
 
@@ -28,6 +32,7 @@ def read_files(paths: Sequence[Path], data: Image | Audio, decode: Decode) -> pl
     A member is a sample if the plan's pattern is found in its path; others are left out. The pattern's
     named groups are columns. As in WebDataset's shards, a member of the same path up to the first dot of its
     name may add to them: ``.json`` an object's values of columns that the plan declares, ``.cls`` the label.
+    Where two of them say different things of a column, none is believed: ``form`` names it.
 
     Args:
         paths: tar or zip archives.
@@ -57,21 +62,26 @@ def read_files(paths: Sequence[Path], data: Image | Audio, decode: Decode) -> pl
 
 
 def _rows(path: Path, data: Image | Audio, pattern: re.Pattern[str], decode: Decode) -> list[dict[str, Any]]:
-    samples: list[tuple[str, dict[str, Any]]] = []
-    beside: dict[str, dict[str, Any]] = defaultdict(dict)
+    samples: dict[str, dict[str, Any]] = {}
+    told: dict[str, list[Told]] = defaultdict(list)
+    beside: dict[str, list[Told]] = defaultdict(list)
     try:
         for name, content in files_in(path):
             if found := pattern.search(name):
-                samples.append((name, {**_decoded(content, decode), **found.groupdict()}))
+                samples[name] = _decoded(content, decode)
+                told[name].append(("path", found.groupdict()))
             elif name.endswith((JSON, CLS)):
-                beside[_key(name)] |= _sidecar(name, content, data)
+                beside[_key(name)].append((PurePosixPath(name).suffix, _sidecar(name, content, data)))
     except (*DAMAGE, OSError) as error:
         raise Refusal(f"{path.name}: not a whole archive ({error})") from error
     if not samples:
         raise Refusal(
             f"{path.name}: no member's path fits `judgement.data.format.pattern`, {pattern.pattern!r}"
         )
-    return [row | beside.get(_key(name), {}) for name, row in sorted(samples, key=lambda sample: sample[0])]
+    return [
+        _joined(row, [*told[name], *sorted(beside[_key(name)], key=itemgetter(0))], data)
+        for name, row in sorted(samples.items())
+    ]
 
 
 def _decoded(content: bytes, decode: Decode) -> dict[str, Any]:
@@ -79,6 +89,32 @@ def _decoded(content: bytes, decode: Decode) -> dict[str, Any]:
         return {FORM: SOUND, **decode(content)}
     except ValueError as error:
         return {FORM: str(error)}
+
+
+def _joined(decoded: Values, told: Sequence[Told], data: Image | Audio) -> dict[str, Any]:
+    """A sample's row, of what was decoded and of what its path and then its sidecars say."""
+    wrong = [] if decoded[FORM] == SOUND else [decoded[FORM]]
+    row, by = dict(decoded), dict[str, str]()
+    for source, values in told:
+        for name, value in values.items():
+            if name == FORM:
+                wrong.append(value)
+            elif row.get(name) is None:
+                row[name], by[name] = value, source
+            elif value is not None and _spelled(name, value, data) != _spelled(name, row[name], data):
+                wrong.append(f"its {by[name]} and its {source} disagree on {name!r}")
+    return {**row, FORM: "; ".join(wrong) or SOUND}
+
+
+def _spelled(name: str, value: str, data: Image | Audio) -> str | float:
+    """A value as it is compared: a class by the plan's spelling, a number as such."""
+    label = data.label
+    if name == label.column and isinstance(label, Classes):
+        return label.spellings.get(value, value)
+    if name == label.column or data.columns[name].type != "category":
+        with suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _key(name: str) -> str:

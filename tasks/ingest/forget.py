@@ -17,8 +17,7 @@ from tasks.ingest.described import ROW_DIGEST
 from tasks.ingest.parts import dataset_of, read_raw_part
 from tasks.ingest.pipeline import CACHE, LOCK_SECONDS, cached_copies
 from tasks.plan.plan import Plan
-from tasks.privacy.keys import Key, person_mark
-from tasks.privacy.sweep import sweep
+from tasks.privacy.sweep import search, sweep
 from tasks.privacy.tokens import token
 from tasks.privacy.tombstones import By, Tombstones, read_tombstones, write_tombstones
 
@@ -34,12 +33,14 @@ class Forgotten(Record):
         file: the tombstones.
         purged: files and folders that were deleted.
         named: files that still hold the person's token or the row's digest: evidence, which stays.
+        unseen: files that could not be opened, so what is in them is not known.
     """
 
     rows: int
     file: str
     purged: tuple[str, ...]
     named: tuple[str, ...]
+    unseen: tuple[str, ...]
 
 
 def forget(plan: Plan, workspace: Path, var: Path, by: By, value: str) -> Forgotten:
@@ -52,7 +53,7 @@ def forget(plan: Plan, workspace: Path, var: Path, by: By, value: str) -> Forgot
         plan: with ``judgement.privacy``.
         workspace: holds ``data`` and DVC's cache.
         var: what runs leave.
-        by: "unit", the sampling unit's value as the raw file has it, or "row", a row's digest.
+        by: "unit", the sampling unit's value in any spelling that shares its token, or "row", a row's digest.
         value: which is written nowhere.
 
     Raises:
@@ -69,24 +70,27 @@ def forget(plan: Plan, workspace: Path, var: Path, by: By, value: str) -> Forgot
         raise PlanError(f"forget {plan.name}", [problem])
     with FileLock(workspace / "var" / "ingest.lock", timeout=LOCK_SECONDS):
         key, stones = plan_key(plan.name, folder), read_tombstones(folder)
-        mark = person_mark(key, by, value)
-        known = stones is not None and any(stone.mark == mark for stone in stones.gone)
-        wanted = _needles(plan, key, by, value)
+        columns = _columns(plan, by)
+        stones = stones or Tombstones(fingerprint=key.fingerprint, gone=())
+        known = any(stones.among(key, by, [value], column)[0] for column in columns)
+        wanted = [value.strip().lower()] if by == "row" else [token(key, unit, value) for unit in columns]
         digests = [] if known and not (folder / "prepared").is_dir() else _rows(plan, folder, by, wanted)
         if not digests and not known:
             raise PlanError(
                 f"forget {plan.name}", [f"no row of the pinned version has this {by}: nothing was done"]
             )
-        stones = stones or Tombstones(fingerprint=key.fingerprint, gone=())
-        write_tombstones(folder, stones.with_one(by, mark, f"{datetime.now(UTC):%Y-%m-%d}"))
+        for column in columns:
+            stones = stones.with_one(key, by, value, f"{datetime.now(UTC):%Y-%m-%d}", column)
+        write_tombstones(folder, stones)
         sought = [*wanted, *digests]
         purged = [*purge(workspace, plan.name), *_purge_copies(workspace, var, sought)]
-        named = sorted({found.path for found in sweep(sought, var)})
+        left = search(sought, *(place for place in (workspace / CACHE, var) if place.exists()))
     return Forgotten(
         rows=len(digests),
         file=(folder / "forgotten.json").as_posix(),
         purged=tuple(path.as_posix() for path in purged),
-        named=tuple(path.as_posix() for path in named),
+        named=tuple(path.as_posix() for path in sorted({one.path for one in left.found})),
+        unseen=tuple(path.as_posix() for path in sorted({one.path for one in left.unopened})),
     )
 
 
@@ -110,7 +114,8 @@ def _purge_copies(workspace: Path, var: Path, sought: list[str]) -> list[Path]:
     places = [workspace / CACHE, workspace / "var" / "dvc-remote", *(var / name for name in SCRATCH)]
     held = sorted({found.path for found in sweep(sought, *(place for place in places if place.exists()))})
     for path in held:
-        _delete(path)
+        if path.exists():  # else it went with its folder, which is named so
+            _delete(path)
     return held
 
 
@@ -121,14 +126,14 @@ def _delete(path: Path) -> None:
         path.unlink()
 
 
-def _needles(plan: Plan, key: Key, by: By, value: str) -> list[str]:
-    """What stands for the person in pinned files: the row's digest, or the unit's tokens."""
+def _columns(plan: Plan, by: By) -> list[str]:
+    """The units of the plan's sets of rows; of a row's digest, which is of no column, one without a name."""
     if by == "row":
-        return [value.strip().lower()]
+        return [""]
     units = list(dict.fromkeys(own.unit for own in plan.judgement.sets.values() if own.unit is not None))
     if not units:
         raise PlanError(f"forget {plan.name}", ["the plan names no sampling unit: give --row DIGEST instead"])
-    return [token(key, unit, value) for unit in units]
+    return units
 
 
 def _rows(plan: Plan, folder: Path, by: By, wanted: list[str]) -> list[str]:

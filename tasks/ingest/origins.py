@@ -48,7 +48,7 @@ TOOL_RETRIES = {
 
 
 def obtain(origin: str, folder: Path) -> Path:
-    """Get one origin's file into ``folder``, as it is (not decompressed, not checked).
+    """Get one origin's file into ``folder``, as it is (not decompressed, not checked); or name a folder.
 
     Args:
         origin: ``pypi:PACKAGE==VERSION!FILE``, ``npm:PACKAGE@VERSION!FILE``, ``https:``, ``s3:``
@@ -132,10 +132,10 @@ def _from_s3(origin: str, folder: Path) -> Path:
 
 
 def _from_file(origin: str, folder: Path) -> Path:  # noqa: ARG001 - one signature for all schemes
-    """Name a file on this machine; a relative path starts at the working directory."""
+    """Name a file or folder on this machine; a relative path starts at the working directory."""
     path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(origin).path))
-    if not path.is_file():
-        raise SourceAbsent(f"there is no file {path}")
+    if not (path.is_file() or path.is_dir()):
+        raise SourceAbsent(f"there is no file or folder {path}")
     return path
 
 

@@ -16,6 +16,7 @@ from tasks.ingest.archive import (
     PIECE,
     digest_archive,
     is_archive,
+    pack,
     pieces,
     repack,
 )
@@ -29,7 +30,8 @@ def fetch(
     """Bring a source to ``destination``, decompressed; nothing half-written is ever left there.
 
     The mirror comes first (searched recursively for the name, also with .gz, .xz, .bz2), then
-    each origin in order. Wherever it comes from, only the pinned hash is accepted.
+    each origin in order. Wherever it comes from, only the pinned hash is accepted. A folder, in the
+    mirror or of a ``file:`` origin, is packed as a tar.
 
     Args:
         source: what is wanted.
@@ -54,6 +56,7 @@ def fetch(
             folder.mkdir()
             try:
                 obtained = place if isinstance(place, Path) else obtain(place, folder)
+                obtained = _packed(source, obtained, folder)
                 return _accept(source, obtained, destination, folder / "accepted", pinned)
             except SourceError as error:
                 failures.append(type(error)(f"{place}: {error}"))
@@ -61,12 +64,29 @@ def fetch(
 
 
 def _copies(name: str, mirror: Path | None) -> list[Path]:
-    """Files of the mirror that may be this one, by name; sorted, so that runs agree."""
+    """What of the mirror may be this file, by name: files, then folders; sorted, so that runs agree."""
     if mirror is None:
         return []
     endings = ("", *COMPRESSED_ENDINGS)
     wanted = {name + ending for ending in endings}
-    return sorted(path for path in mirror.rglob(f"{name}*") if path.name in wanted and path.is_file())
+    files = sorted(path for path in mirror.rglob(f"{name}*") if path.name in wanted and path.is_file())
+    folder = name.removesuffix(".tar")
+    unpacked = mirror.rglob(folder) if folder != name else ()
+    return [*files, *sorted(path for path in unpacked if path.is_dir())]
+
+
+def _packed(source: Source, obtained: Path, folder: Path) -> Path:
+    """What was obtained, or the tar of a folder."""
+    if not obtained.is_dir():
+        return obtained
+    if not source.name.endswith(".tar"):
+        raise SourceError(
+            f"this is a folder, which is packed as a tar; so a source name that ends in .tar is expected, "
+            f"found {source.name!r}"
+        )
+    tar = folder / "packed"
+    pack(obtained, tar)
+    return tar
 
 
 def _unpacked(source: Source, obtained: Path, folder: Path) -> Path:

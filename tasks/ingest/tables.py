@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +16,10 @@ from tasks.ingest.archive import pieces
 from tasks.plan.source import CsvFormat, JsonFormat, ParquetFormat
 
 Format: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
+LOST = "\ufffd"
+"""U+FFFD, which stands for bytes that are no character: different values may have become one by it."""
+# Of JSON: two halves of one character, a half alone, or any other escape.
+ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(?P<half>u[dD][89a-fA-F]\w\w)|.)", re.ASCII)
 
 
 def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFrame:
@@ -23,7 +28,7 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
     CSV gives text in every column: blanks around a value are stripped, the plan's null
     spellings and empty fields become null. A file without a header has the expected columns in
     their order; surplus fields are named ``field_16`` and so on. JSON lines and Parquet keep their
-    own types. In CSV and JSON lines U+FFFD stands for bytes that are not UTF-8.
+    own types. In CSV and JSON lines ``LOST`` stands for bytes that are not UTF-8.
 
     Args:
         path: the file.
@@ -41,7 +46,7 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
             return _clean(_read_csv(path, form, expected), form.null_values)
         if isinstance(form, JsonFormat):
             text = b"".join(pieces(path)).decode("utf-8", "replace")
-            return pl.read_ndjson(io.BytesIO(text.encode()), infer_schema_length=None)
+            return pl.read_ndjson(io.BytesIO(_whole_escapes(text).encode()), infer_schema_length=None)
         return pl.read_parquet(path)
     except pl.exceptions.PolarsError:
         # Polars quotes what it stumbled on, which may be personal: its message stays out.
@@ -54,6 +59,23 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Stack files; a column that one of them lacks is null there, for validation to see."""
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal_relaxed")
+
+
+def as_text(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The frame with those of these columns that hold bytes, as Parquet may, decoded; ``LOST`` as above."""
+    held = [name for name in names if frame.schema.get(name) == pl.Binary]
+    return frame.with_columns(pl.Series(n, [_replaced(v) for v in frame[n]], pl.String) for n in held)
+
+
+def _replaced(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def _whole_escapes(text: str) -> str:
+    """JSON in which an escape that is half a character is ``LOST``: polars would make all of them U+0000."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return text
+    return ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
 
 
 def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFrame:

@@ -9,11 +9,10 @@ import polars as pl
 
 from tasks.errors import Refusal
 from tasks.ingest.archive import pieces
-from tasks.ingest.tables import joined, read_table
+from tasks.ingest.tables import LOST, as_text, joined, read_table
 from tasks.plan.data import FORM, NONE, SEVERAL, SOUND, Text
 from tasks.plan.source import ParquetFormat
 
-LOST = "\ufffd"  # what stands for bytes that are no character
 EMPTY, UNDECODED = "empty", "not UTF-8"
 WORD = r"\w+"
 
@@ -127,6 +126,7 @@ def _read_file(path: Path, data: Text) -> pl.DataFrame:
         undecoded = found_text.str.contains(LOST, literal=True).fill_null(value=False)
     blank = found_text.str.strip_chars() == ""
     texts = pl.select(pl.when(~blank).then(found_text)).to_series()
+    frame = as_text(frame, [name for name in frame.columns if name != data.text])
     return frame.with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from tasks.mitigate.calibration import calibrate
 from tasks.mitigate.records import Decision, GroupDecision
-from tasks.mitigate.thresholds import best_thresholds, bin_edges, count_scores
+from tasks.mitigate.thresholds import best_thresholds, bin_edges, count_scores, large_enough
 from tasks.model.columns import Codes, Floats
 from tasks.model.grouped import Adjustment, Attribute, Grouped, log_odds, read_levels
 from tasks.model.rule import ClassRule, Rule, Scores
@@ -65,7 +65,7 @@ def after_training(rule: Rule, rows: ScoredRows, steps: Sequence[Step], judgemen
         judgement: of the plan.
 
     Raises:
-        Refusal: a group has too few rows, or the thresholds tell nobody apart.
+        Refusal: fewer than two groups have the rows for thresholds, or these tell nobody apart.
     """
     made = [step for step in steps if isinstance(step, Calibration | Thresholds)]
     if not made:
@@ -82,7 +82,8 @@ def after_training(rule: Rule, rows: ScoredRows, steps: Sequence[Step], judgemen
         if isinstance(step, Calibration):
             by, notes = _calibrated(by, own, truth, groups, weights)
         else:
-            by = _with_thresholds(by, own, truth, groups, weights, step)
+            by, few = _with_thresholds(by, own, truth, groups, weights, step)
+            notes += few
     deciding = replace(rule, by=by)
     scores = deciding.calibrated(rows.scores, groups)
     decided = deciding.decide(scores, groups) == positive
@@ -121,16 +122,19 @@ def _with_thresholds(
     groups: Codes,
     weights: Floats,
     step: Thresholds,
-) -> Grouped:
+) -> tuple[Grouped, tuple[str, ...]]:
+    names = list(by.levels)
+    rows = np.bincount(2 * groups + truth, minlength=2 * len(names)).reshape(-1, 2)
+    kept, notes = large_enough(rows, step, names)
     now = by.calibrated(scores, groups).astype(np.float32)
     edges = bin_edges(now)
     counts = count_scores(now, truth, groups, weights, edges)
-    found = best_thresholds(counts, edges, step, list(by.levels)).tolist()
-    levels = {
-        name: replace(own, threshold=threshold)
-        for (name, own), threshold in zip(by.levels.items(), found, strict=True)
+    found = best_thresholds(counts[kept], edges, step)
+    chosen = {
+        names[i]: replace(by.levels[names[i]], threshold=threshold)
+        for i, threshold in zip(kept.tolist(), found.tolist(), strict=True)
     }
-    return replace(by, levels=levels, metric=step.metric)
+    return replace(by, levels={**by.levels, **chosen}, metric=step.metric), notes
 
 
 def _by_level(

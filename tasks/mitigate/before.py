@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -55,5 +56,22 @@ def before_training(sample: Sample, steps: Sequence[Step], judgement: Judgement,
     """
     for place, step in enumerate(steps):
         if step.stage == "rows":
-            sample = CHANGES[type(step)](sample, step, judgement, np.random.default_rng([seed, place]))
+            rng = np.random.default_rng([seed, place])
+            sample = CHANGES[type(step)](sample._replace(number=place + 1), step, judgement, rng)
     return sample
+
+
+def made_by(sample: Sample, steps: Sequence[Step]) -> dict[str, int]:
+    """How many of the rows steps of each kind made, of the kinds that made any.
+
+    A made row that a later step drew again is that step's.
+
+    Args:
+        sample: as :func:`before_training` leaves it.
+        steps: the same.
+    """
+    counts = np.bincount(sample.maker, minlength=len(steps) + 1)[1:].tolist()
+    made = Counter[str]()
+    for step, count in zip(steps, counts, strict=True):
+        made[step.kind] += count
+    return {kind: count for kind, count in sorted(made.items()) if count}

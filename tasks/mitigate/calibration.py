@@ -12,7 +12,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 SMALLEST = 50
-"""Rows of either class below which a group keeps the common fit: two numbers are fitted on them."""
+"""Rows below which a group keeps what is common to all: here of either class, for two numbers are fitted."""
 STEPS = 100
 CLOSE = 1e-10  # of the gradient by row
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import Refusal
+from tasks.mitigate.calibration import SMALLEST
 from tasks.plan.mitigation import Thresholds
 
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -60,26 +61,54 @@ def count_scores(
     return counts.astype(float).reshape(-1, 2, bins)
 
 
-def best_thresholds(counts: Floats, edges: Scores, step: Thresholds, names: Sequence[str]) -> Floats:
+def large_enough(rows: Ints, step: Thresholds, names: Sequence[str]) -> tuple[Ints, tuple[str, ...]]:
+    """Groups that have the rows for a threshold of their own, and a sentence on the others.
+
+    All groups are held to the gap, so one of a handful of rows, whose rates are noise, would move everybody's
+    threshold; whoever is left out is decided as a level is that no validation row has.
+
+    Args:
+        rows: of each group and class (negative, positive), unweighted, (groups, 2).
+        step: its metric says which rows its rates are taken of.
+        names: of the groups.
+
+    Returns:
+        Positions of the groups, rising; nothing to say where these are all.
+
+    Raises:
+        Refusal: there are not two.
+    """
+    what, taken = TAKEN[step.metric](rows)
+    enough = taken >= SMALLEST
+    numbered = [f"{name} ({count})" for name, count in zip(names, taken.tolist(), strict=True)]
+    if enough.sum() < 2:
+        raise Refusal(
+            f"thresholds by {step.attribute}: two levels of {SMALLEST} {what} rows or more are expected, "
+            f"found {', '.join(numbered)}. Raise recipe.split.validation, name an attribute with larger "
+            "groups, or leave this step out"
+        )
+    few = [shown for shown, own in zip(numbered, enough, strict=True) if not own]
+    notes = [f"The common threshold is kept by {', '.join(few)}: fewer than {SMALLEST} {what} rows"]
+    return enough.nonzero()[0], tuple(notes if few else ())
+
+
+def best_thresholds(counts: Floats, edges: Scores, step: Thresholds) -> Floats:
     """The thresholds (groups,) of most weight decided rightly among all that keep the step's gap.
 
     Some always do: where nobody is selected there is no gap. Of equally good windows the one of the lowest
     rates is taken, and in it each group's lowest threshold.
 
     Args:
-        counts: as :func:`count_scores` gives them.
+        counts: as :func:`count_scores` gives them, of groups that are :func:`large_enough`.
         edges: of the bins.
         step: metric and slack.
-        names: of the groups.
 
     Returns:
         Edges; 0 where all of a group are selected, just above 1 where none is.
 
     Raises:
-        Refusal: a group lacks the rows that its rate is taken of, or the best thresholds select nobody, or
-            everybody.
+        Refusal: the best thresholds select nobody, or everybody.
     """
-    _require_rows(counts, step, names)
     above = np.zeros((*counts.shape[:2], counts.shape[2] + 1))
     above[..., :-1] = counts[..., ::-1].cumsum(axis=2)[..., ::-1]
     wrong = above[:, 1, :1] - above[:, 1] + above[:, 0]
@@ -93,24 +122,6 @@ def best_thresholds(counts: Floats, edges: Scores, step: Thresholds, names: Sequ
             "Give recipe.mitigation more slack, or leave this step out"
         )
     return np.array([0.0, *edges.tolist(), NOBODY])[chosen]
-
-
-def _require_rows(counts: Floats, step: Thresholds, names: Sequence[str]) -> None:
-    """A rate of no rows is undefined, and no threshold brings it within anything."""
-    wanted = {1: "positive", 0: "negative"} if step.metric == "equalized_odds" else {}
-    wanted |= {1: "positive"} if step.metric == "equal_opportunity" else {}
-    lacking = [
-        f"{name} ({what})"
-        for what, of_class in ((word, counts[:, number].sum(axis=1)) for number, word in wanted.items())
-        for name, weight in zip(names, of_class.tolist(), strict=True)
-        if weight == 0
-    ]
-    if lacking:
-        raise Refusal(
-            f"thresholds by {step.attribute}: too few validation rows: {step.metric} takes rates of them, "
-            f"and there are none of {', '.join(sorted(lacking))}. Raise "
-            "recipe.split.validation, or name an attribute with larger groups"
-        )
 
 
 def _upper(step: Thresholds) -> Callable[[Floats], Floats]:
@@ -231,3 +242,13 @@ BOUND: Mapping[str, tuple[Callable[[Floats], Floats], ...]] = MappingProxyType(
     }
 )
 """Rates whose gap is bounded, from the weight at or above each candidate, (groups, 2, candidates)."""
+
+TAKEN: Mapping[str, Callable[[Ints], tuple[str, Ints]]] = MappingProxyType(
+    {
+        "demographic_parity": lambda rows: ("validation", rows.sum(axis=1)),
+        "four_fifths": lambda rows: ("validation", rows.sum(axis=1)),
+        "equal_opportunity": lambda rows: ("positive validation", rows[:, 1]),
+        "equalized_odds": lambda rows: ("positive and negative validation", rows.min(axis=1)),
+    }
+)
+"""Rows that the bounded rates are taken of, in words, and each group's least number of them, (groups,)."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -39,6 +40,11 @@ class Inputs:
         """The same for some of the samples: a slice, or positions (int64) in any order."""
         return Inputs({name: _some(tensor, which) for name, tensor in self.tensors.items()})
 
+    def split(self, size: int) -> Iterator[Inputs]:
+        """The same in pieces of ``size`` samples, views; the last may be smaller."""
+        pieces = zip(*(torch.split(tensor, size) for tensor in self.tensors.values()), strict=True)
+        return (Inputs(dict(zip(self.tensors, piece, strict=True))) for piece in pieces)
+
     def to(self, device: torch.device) -> Inputs:
         """The same on another device."""
         return Inputs({name: tensor.to(device) for name, tensor in self.tensors.items()})
@@ -58,6 +64,11 @@ class Steps(NamedTuple):
     def rows(self, which: slice | torch.Tensor) -> Steps:
         """The same for some of the samples: a slice, or positions (int64) in any order."""
         return Steps(_some(self.values, which), None if self.real is None else _some(self.real, which))
+
+    def split(self, size: int) -> Iterator[Steps]:
+        """The same in pieces of ``size`` samples, views; the last may be smaller."""
+        real = repeat(None) if self.real is None else torch.split(self.real, size)
+        return map(Steps, torch.split(self.values, size), real)
 
     def to(self, device: torch.device) -> Steps:
         """The same on another device."""

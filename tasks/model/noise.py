@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .columns import Codes
 from .inputs import Inputs
 
 Decided = npt.NDArray[np.int64]
@@ -117,15 +118,31 @@ class RandomisedResponse:
         return cls(**{name: value for name, value in stored.items() if name != "kind"})
 
 
-def asked_of(model: str, caller: str, inputs: Inputs) -> Iterator[bytes]:
-    """What a caller asks, for each row: the model's digest, who asks, and all that the model sees of the row.
+def asked_of(model: str, caller: str, inputs: Inputs, groups: Codes | None) -> Iterator[bytes]:
+    """What a caller asks, for each row: the model's digest, who asks, and all that the decision reads of it.
 
-    Columns that the model does not see, and spellings that mean the same to it, make no other question.
+    One draw for two rows that are decided apart would tell with certainty that they are: so what is read for
+    the decision alone is part of the question. Columns that are not read, and spellings that mean the same,
+    make no other question, and neither does what else is asked with it.
+
+    Args:
+        model: digest of the frozen model.
+        caller: who asks.
+        inputs: what the network sees, n rows.
+        groups: positions (n,) of the rows' levels as the rule reads them; None where it reads none.
     """
     who = hashlib.sha256(f"{model} {caller}".encode()).digest()
-    arrays = [np.ascontiguousarray(inputs[name].numpy()) for name in sorted(inputs.tensors)]
+    arrays = [_same_bytes(inputs[name].numpy()) for name in sorted(inputs.tensors)]
+    if groups is not None:
+        arrays.append(_same_bytes(groups))
     for row in range(len(inputs)):
         yield who + b"".join(array[row].tobytes() for array in arrays)
+
+
+def _same_bytes(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values that are equal, as equal bytes: codes are as wide as a table's largest, and 0 may be -0."""
+    whole = np.issubdtype(values.dtype, np.integer)
+    return np.ascontiguousarray(values.astype(np.int64) if whole else values + values.dtype.type(0))
 
 
 def _numbered(digests: Sequence[str]) -> Iterator[bytes]:

@@ -101,8 +101,9 @@ class Predictor:
             AnswerRefusedError: the budget does not have it, or its ledger can't be written.
         """
         rule, noise = self._noisy()
-        decided = rule.decide(self.scores(frame), self.groups(frame))
-        asked = asked_of(self.digest, caller, self.features.encode(frame))
+        groups = self.groups(frame)
+        decided = rule.decide(self.scores(frame), groups)
+        asked = asked_of(self.digest, caller, self.features.encode(frame), groups)
         told = noise.told(decided, charge(ledger, caller, len(decided), noise), asked)
         return _beside(frame, {"prediction": np.array(rule.classes, dtype=object)[told]})
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SUMMED = ("audio", "image")
 """Kinds of data whose features are means and deviations, so that sums over the clients suffice."""
+MOST_CELLS = 2_000_000
+"""Of an audit cube that clients add under masks: each sends 8 bytes for every cell, filled or not."""
 PUBLIC = "tabular"
 """The kind whose features the plan can state: every level of a category, both bounds of a number."""
 
@@ -91,12 +93,38 @@ def federated_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
     if training.epochs != wanted:
         found = training.epochs
         yield f"recipe.training.epochs: rounds x local_epochs = {wanted}, found {found}; leave it out"
-    own = federated.clients if federated.clients not in judgement.protected else ""
-    columns = {own, getattr(judgement.protected.get(federated.clients), "column", own)}
-    if judgement.unit is not None and judgement.unit not in columns:
-        unit = judgement.unit
-        yield f"{at}.clients: units of {unit!r} may lie with several clients; cubes could not be added"
+    yield from _uncounted(judgement)
     yield from (f"{at}: {problem}" for problem in _apart(judgement, recipe))
+
+
+def levels_of(judgement: Judgement, attribute: str) -> list[str] | None:
+    """Every level that a protected attribute may have, as the plan declares them; None where it does not."""
+    protected = judgement.protected[attribute]
+    column = judgement.data.described().get(protected.column)
+    return protected.levels() or (None if column is None else column.values)
+
+
+def _uncounted(judgement: Judgement) -> Iterator[str]:
+    """What keeps the clients' cubes from being added, under masks, in cells that all of them know."""
+    if judgement.unit is not None:
+        yield (
+            "judgement.unit: with recipe.federated it must be null: counts by unit are on record, and "
+            f"those of a unit of {judgement.unit!r} would tell a single client's own"
+        )
+    cells = len(getattr(judgement.data.label, "values", ())) ** 2
+    for name in judgement.protected:
+        levels = levels_of(judgement, name)
+        cells *= 1 + len(levels or ())
+        if levels is None:
+            yield (
+                f"judgement.protected.{name}: its levels must be declared, by `values` of the column or by "
+                "`bins`: clients add their counts in cells that the plan names"
+            )
+    if cells > MOST_CELLS:
+        yield (
+            f"judgement.protected: the declared levels make {cells} cells, at most {MOST_CELLS} are summed "
+            "over clients; leave out an attribute, or take wider bins"
+        )
 
 
 def _unstated(judgement: Judgement, recipe: Recipe) -> Iterator[str]:

@@ -10,11 +10,13 @@ from tasks.plan.data import Classes, Number
 from tasks.plan.federated import with_epochs
 from tasks.plan.judgement import TEST, Judgement
 from tasks.plan.metrics import NUMBERS
+from tasks.plan.model import CNN
 from tasks.plan.recipe import Recipe
 from tasks.plan.training import AdamW, BinaryCrossEntropy, Cosine, MeanSquaredError
 
 OF_NUMBERS = ("r2",)
 """Performance metrics of a predicted number; the others are of classes."""
+HALF = 0.5  # epochs
 
 
 def with_defaults(document: Any) -> Any:
@@ -31,14 +33,23 @@ def with_defaults(document: Any) -> Any:
     if isinstance(training, Mapping):
         loss = "mse" if _at(data, "label", "type") == "number" else "cross_entropy"
         unsaid = {"loss": loss, "optimizer": AdamW().kind, "schedule": Cosine().kind}
-        given = {"loss": {}, **training}
+        given = {"loss": {}, "schedule": {}, **training}
         members = {
             key: {"kind": kind, **given[key]}
             for key, kind in unsaid.items()
             if isinstance(given.get(key), Mapping)
         }
         filled["training"] = {**training, **members}
-    return {**document, "recipe": with_epochs(filled)}
+    return {**document, "recipe": _with_warmup(with_epochs(filled))}
+
+
+def _with_warmup(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The recipe as written; of a single epoch half is the warm-up, where the default would take it all."""
+    training: Any = recipe.get("training")
+    schedule = _at(training, "schedule")
+    if _at(training, "epochs") != 1 or _at(schedule, "kind") != Cosine().kind:
+        return recipe
+    return {**recipe, "training": {**training, "schedule": {"warmup_epochs": HALF, **schedule}}}
 
 
 def _at(document: Any, *keys: str) -> Any:
@@ -56,6 +67,29 @@ def recipe_problems(kind: str, recipe: Recipe) -> Iterator[str]:
     if kind not in recipe.model.takes:
         takes = ", ".join(recipe.model.takes)
         yield f"recipe.model.kind: {recipe.model.kind!r} takes {takes}, the data is {kind}"
+
+
+def training_problems(recipe: Recipe) -> Iterator[str]:
+    """Settings of the training that leave no room for each other, or for the model's."""
+    model, training, at = recipe.model, recipe.training, "recipe.training"
+    if training.workers > 1 and isinstance(model, CNN) and model.norm == "batch":
+        yield (
+            f"recipe.model.norm: group or none is expected with {training.workers} workers "
+            f"({at}.workers), found batch: each would normalise its share of a batch by itself, which is "
+            "not what one process learns"
+        )
+    if training.batch < training.workers:
+        yield (
+            f"{at}.batch: at least {training.workers}, the number of {at}.workers, is expected, found "
+            f"{training.batch}: each batch is shared out among them (accumulate adds up batches, and makes "
+            "none larger)"
+        )
+    schedule = training.schedule
+    if isinstance(schedule, Cosine) and schedule.warmup_epochs >= training.epochs:
+        yield (
+            f"{at}.schedule.warmup_epochs: fewer than {at}.epochs ({training.epochs}) is expected, found "
+            f"{schedule.warmup_epochs:g}: the rate would rise to the end; lower it, or leave it out"
+        )
 
 
 def label_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:

@@ -14,7 +14,12 @@ Layers = Annotated[list[Width], Field(min_length=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Initial = Annotated[
     Literal["torch", "xavier", "he", "orthogonal"],
-    Field(description="how weights are drawn: as torch does, Glorot and Bengio 2010, He 2015, Saxe 2014"),
+    Field(
+        description="how weights are drawn: as torch does, Glorot and Bengio 2010, He 2015 (for ReLU), Saxe "
+        "2014. The last three draw each matrix by itself: each member's, number column's and recurrent "
+        "gate's, attention's query, key and value, a convolution over what its window covers; biases begin "
+        "at 0, the vectors of tokens, categories and places as with torch"
+    ),
 ]
 
 
@@ -40,8 +45,8 @@ class CNN(Member):
     hidden: list[Width] = Field(default_factory=lambda: [128])
     norm: Literal["batch", "group", "none"] = Field(
         "batch",
-        description="over the rows of a batch; of each row by itself, over its channels in up to 4 groups; "
-        "or none",
+        description="over the rows of a batch, which one process must hold (`workers: 1`); of each row by "
+        "itself, over its channels in up to 4 groups; or none",
     )
     dropout: Dropout = 0.2
     initial: Initial = "torch"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from tasks.plan.base import crossing
+from tasks.plan.data import Data
 from tasks.plan.judgement import Judgement
+from tasks.plan.source import FilesFormat
 
 
 def column_problems(judgement: Judgement, at: str = "judgement") -> Iterator[str]:
-    """Columns that the data has not, and attributes whose columns are of another type.
+    """Columns that the data has not, and those of another type or name than what they are for allows.
 
     Args:
         judgement: of the plan, or of one of its audit sets.
@@ -27,6 +30,28 @@ def column_problems(judgement: Judgement, at: str = "judgement") -> Iterator[str
         if column is not None and (column.type == "category") != (protected.bins is None):
             need = "takes no `bins`" if column.type == "category" else "needs `bins`"
             yield f"{at}.protected.{name}: column {protected.column!r} is {column.type}: it {need}"
+    unit = columns.get(judgement.unit or "")
+    if unit is not None and unit.nullable:
+        yield (
+            f"{at}.unit: column {judgement.unit!r} is `nullable`, and a row without a unit belongs to no "
+            "part: give each such row a unit of its own in the source (its row number, say), and leave out "
+            "`nullable`"
+        )
+    for name in _taken(judgement.data):
+        yield (
+            f"{at}.data: {name!r} is what is read or measured of each sample, so no column of the source can "
+            "be called so: rename it"
+        )
+
+
+def _taken(data: Data) -> Iterator[str]:
+    """Columns of the source that would stand in place of the payload or of what describes it."""
+    if data.payload is None:
+        return
+    own = {data.payload, *data.model_copy(update={"columns": {}}).described()}
+    form = data.format
+    groups = re.compile(form.pattern).groupindex if isinstance(form, FilesFormat) else ()
+    yield from sorted(own & {*data.columns, *groups})
 
 
 def absent_columns(judgement: Judgement, wanted: Mapping[str, str], at: str = "judgement") -> Iterator[str]:

@@ -15,7 +15,7 @@ from tasks.plan.base import Member
 from tasks.plan.deidentification import deidentification_problems
 from tasks.plan.features import TabularFeatures
 from tasks.plan.federated import federated_problems
-from tasks.plan.fitting import label_problems, recipe_problems, with_defaults
+from tasks.plan.fitting import label_problems, recipe_problems, training_problems, with_defaults
 from tasks.plan.judgement import Judgement
 from tasks.plan.mitigating import mitigation_problems
 from tasks.plan.monitoring import monitoring_problems
@@ -24,6 +24,7 @@ from tasks.plan.operations import Operations
 from tasks.plan.private import differential_problems
 from tasks.plan.recipe import Recipe
 from tasks.plan.review import review_problems
+from tasks.plan.training import Cosine
 
 
 class Plan(Member):
@@ -73,6 +74,11 @@ class Plan(Member):
             KeyError: for a key that the recipe does not have.
         """
         document = self.model_dump(mode="json")
+        schedule = self.recipe.training.schedule
+        if isinstance(schedule, Cosine) and "warmup_epochs" not in schedule.model_fields_set:
+            del document["recipe"]["training"]["schedule"][
+                "warmup_epochs"
+            ]  # what it is depends on the epochs
         for key, value in settings.items():
             *above, last = ["recipe", *key.split(".")]
             place: Any = document
@@ -92,6 +98,7 @@ class Plan(Member):
             *audit_problems(self.judgement, self._excluded),
             *label_problems(self.judgement, self.recipe),
             *recipe_problems(self.judgement.data.kind, self.recipe),
+            *training_problems(self.recipe),
             *federated_problems(self.judgement, self.recipe),
             *differential_problems(self.judgement, self.recipe, self._excluded),
             *answer_problems(self.judgement, self.recipe),

@@ -28,7 +28,9 @@ class Split(Member):
 class Recipe(Member):
     """How the model is made."""
 
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0, description="of 32 bits: torch draws the same on a CPU for seeds that are alike in these"
+    )
     split: Split = Split()
     features: Features = Field(description="how samples become tensors; its kind is the data's")
     mitigation: list[Step] = Field(

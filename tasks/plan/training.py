@@ -107,7 +107,10 @@ class Cosine(Member):
     """Cosine decay to zero after a linear warm-up."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup_epochs: Epochs = 1.0
+    warmup_epochs: Epochs = Field(
+        1.0,
+        description="fewer than the training's epochs; left unsaid: 1, or half of a single epoch",
+    )
 
 
 class Plateau(Member):
@@ -143,5 +146,6 @@ class Training(Member):
     )
     compile: bool = Field(default=False, description="torch.compile: slower to start, faster per step")
     workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="processes that train on shares of each batch (gloo on CPU, nccl on GPU)"
+        1,
+        description="processes that share each batch, `batch` at most (gloo on CPU, nccl on GPU)",
     )

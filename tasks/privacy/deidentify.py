@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
+from tasks.errors import Refusal
 from tasks.plan.deidentification import Band, Privacy
 from tasks.privacy.keys import Key
 from tasks.privacy.recognise import find, merged, replace
@@ -25,11 +26,14 @@ def deidentify(
         frame: rows as a source has them; columns that the plan does not name stay as they are.
         privacy: the plan's rules.
         key: of the tokens.
-        names: for the recogniser of names, in lower case.
+        names: for the recogniser of names, folded.
 
     Returns:
         The same rows in their order, without the removed columns; and how many values, or places in
         texts, were replaced, by column rule (``column age: band``) and by kind (``EMAIL``).
+
+    Raises:
+        Refusal: a text could not be searched whole; with its column and row.
     """
     counted: Counter[str] = Counter()
     changed = []
@@ -71,7 +75,11 @@ def _searched(
     """Texts with a token in place of every recognised span."""
     made: dict[str, str | None] = {}
     for text, times in values.cast(pl.String).drop_nulls().value_counts().iter_rows():
-        spans = merged(find(text, privacy, names))
+        try:
+            spans = merged(find(text, privacy, names))
+        except Refusal as error:
+            row = values.cast(pl.String).to_list().index(text) + 1
+            raise Refusal(f"column {values.name}, row {row}: {error}") from None
         for span in spans:
             counted[span.kind] += times
         made[text] = replace(text, spans, lambda kind, value: token(key, kind, value))

@@ -1,23 +1,24 @@
 """Noisy steps: rows drawn at random, each row's gradient cut, noise added to their sum (Abadi et al. 2016).
 
 Gradients of single rows come from torch's own vectorised map, so any network does whose rows do not mix;
-cutting, noise and scale are opacus'. Which rows are drawn, and the noise, come from a generator that is
-seeded by the operating system in every epoch, and whose state leaves this file nowhere: with either known,
-the noise could be taken off again.
+cutting and scale are opacus'. Which rows are drawn, and the noise, come from keys of 256 bits that the
+operating system gives for each draw, and that are kept nowhere: with either known, the noise could be taken
+off again.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from tasks.privacy.randomness import fresh_key, uniforms
 from tasks.privacy.records import Mechanism
 
 Sample = Mapping[str, torch.Tensor]
@@ -48,29 +49,20 @@ class PrivateSteps:
             clip: Euclidean length to which a row's gradient is cut.
             at_once: rows whose gradients are held at a time.
         """
-        from opacus.optimizers import DPOptimizer  # noqa: PLC0415 - a second, of runs with privacy alone
+        from tasks.privacy.noisy import NoisyOptimizer  # noqa: PLC0415 - opacus: a second, of such runs alone
 
         self.network, self.rows, self.rate, self.at_once = network, rows, mechanism.rate, at_once
         self.learning = {name: p for name, p in network.named_parameters() if p.requires_grad}
-        device = next(iter(self.learning.values())).device
-        self.generator, self.drawing = torch.Generator(device), torch.Generator()
-        self.optimizer = DPOptimizer(
+        self.optimizer = NoisyOptimizer(
             optimizer,
             noise_multiplier=mechanism.noise,
             max_grad_norm=clip,
             expected_batch_size=mechanism.rate * rows,
-            generator=self.generator,
-            secure_mode=True,  # sums of several draws: the bits of one would tell of the sum (Mironov 2012)
         )
-
-    def begin_epoch(self) -> None:
-        """Seed the generators anew from the operating system."""
-        for generator in (self.generator, self.drawing):
-            generator.manual_seed(secrets.randbits(63))
 
     def draw(self) -> torch.Tensor:
         """Positions, int64, of the rows of one step: each with probability ``rate``, maybe none."""
-        return (torch.rand(self.rows, generator=self.drawing) < self.rate).nonzero()[:, 0]
+        return torch.from_numpy(np.flatnonzero(uniforms(fresh_key(), self.rows) < self.rate))
 
     def step(self, pieces: list[Sample], loss_of: LossOf) -> None:
         """Take one step by the rows of ``pieces``, of which each has at most ``at_once`` rows.

@@ -21,7 +21,7 @@ from tasks.privacy.secure import Masked, Numbers, Participant, PublicKeys, unmas
 
 REFUSED = 400  # code of an error that a client answers with: it can't or won't go on
 Arrays: TypeAlias = Mapping[str, npt.NDArray[np.float32]]
-Told: TypeAlias = Mapping[str, str | int | list[float]]
+Told: TypeAlias = Mapping[str, str | int | bytes | list[float]]
 CONFIG = "told by the protocol"
 
 
@@ -102,6 +102,7 @@ class Aggregation:
         names: of the clients, by number.
         needed: how many a sum must be over; also how many must reveal shares.
         wait: seconds for an answer.
+        subject: what is summed, for messages.
         lost: number of a client -> why it is not in the sum.
         received: masked numbers, as they came; all that is seen of a single client.
     """
@@ -110,6 +111,7 @@ class Aggregation:
     names: Mapping[int, str]
     needed: int
     wait: float
+    subject: str = "federated training"
     lost: dict[int, str] = field(default_factory=dict)
     received: dict[int, Masked] = field(default_factory=dict)
 
@@ -119,7 +121,7 @@ class Aggregation:
         Args:
             task: what they are to compute.
             arrays: what they need for it, and
-            told: numbers and texts likewise.
+            told: numbers, texts and bytes likewise.
 
         Raises:
             Refusal: fewer clients than needed answered.
@@ -158,7 +160,7 @@ class Aggregation:
         good = {i: found[i] for i in sorted(contents) if i in found and not found[i].has_error()}
         if len(good) < self.needed:
             raise Refusal(
-                f"federated training: at least {self.needed} of {len(self.names)} clients are expected, "
+                f"{self.subject}: at least {self.needed} of {len(self.names)} clients are expected, "
                 f"{len(good)} answered. "
                 + "; ".join(f"{self.names[i]}: {why}" for i, why in sorted(self.lost.items()))
             )

@@ -128,8 +128,3 @@ def _made(path: Path) -> bytes:
 def file_mark(key: Key, sha256: str) -> str:
     """The keyed hash of a file, by its SHA-256 (hex): 64 hex digits."""
     return key.mark("file", bytes.fromhex(sha256)).hex()
-
-
-def person_mark(key: Key, by: str, value: str) -> str:
-    """The keyed hash by which a tombstone names a unit (``by`` "unit") or a row ("row")."""
-    return key.mark("forgotten", f"{by}\0{value.strip()}".encode()).hex()

@@ -1,23 +1,31 @@
 """Recognisers of personal data in free text: presidio's patterns, and our own where it has none.
 
 No language model takes part: presidio's recogniser of names needs one of spaCy's, which can't be had without
-a network. Names are found by a list instead, addresses by their usual forms.
+a network. Names are found by a list instead, addresses and dates in words by their usual forms in English,
+German, French and Spanish. Texts are searched as Unicode composes them (NFC).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
+from time import monotonic, process_time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.errors import Refusal
 from tasks.plan.deidentification import Kind, Privacy
 
 if TYPE_CHECKING:
-    from presidio_analyzer import EntityRecognizer
+    from presidio_analyzer import EntityRecognizer, RecognizerResult
 
-WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")  # noqa: RUF001 - as typeset
+APOSTROPHES, HYPHENS = "'’‘ʼ´`′", "‐‑‒–−-"  # noqa: RUF001 - as typeset
+AS_TYPED = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(HYPHENS, "-"))
+JOINED = 4
+"""Words that hyphens and apostrophes join to a listed name, at most."""
 NATIONAL = [
     "UsSsn",
     "UsItin",
@@ -43,22 +51,37 @@ NATIONAL = [
     "ZaIdNumber",
     "NgNin",
 ]
-MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+# In English, German, French and Spanish, from their first letters on.
+MONTH = (
+    r"(?:jan|jän|ene|feb|fév|mar|mär|maer|apr|avr|abr|may|mai|jun|juin|jul|juil|aug|aoû|aou|ago|sep|oct|okt"
+    r"|nov|dec|dez|déc|dic)\p{L}*"
+)
 DATES = (
-    rf"\b\d{{1,2}}(?:st|nd|rd|th)?(?:\s+of)?\s+{MONTH}\.?,?\s+\d{{2,4}}\b",
+    rf"\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º)?(?:\s+of|\s+de)?\s+{MONTH}\.?,?(?:\s+del?)?\s+\d{{2,4}}\b",
     rf"\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b",
     r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b",
 )
+# Where two parts may take the same characters the first keeps what it has (`*+`, `++`): a text that has all
+# of an address but its end is else tried in every division.
 NUMBER, WORDS = r"\b\d{1,5}[a-z]?", r"(?:\s+[\w.'’-]+){1,4}?"  # noqa: RUF001 - as typeset
 PLACE = (
     r"(?:,?\s+(?:apt|apartment|suite|unit|flat|#)\.?\s*\w+)?"
-    r"(?:,\s*[\w .'-]{2,30},?\s+[A-Z]{2}\s+\d{5}(?:-\d{4})?)?"
+    r"(?:,\s*+[\w .'-]{2,30},?\s++[A-Z]{2}\s++\d{5}(?:-\d{4})?)?"
 )
+# Streets that begin with what they are; their names' own words are written large.
+STREET = r"\b(?:rue|avenue|boulevard|bd|quai|chemin|impasse|allée|place|route|calle|avenida|plaza|paseo)\b"
+NAMED = (
+    r"(?:[\s-]+(?:de|du|des|del|la|le|les|los|las|el|faubourg)\b|\s+[dl]['’])*[\s-]*(?-i:\p{Lu})[\w.'’-]*+"  # noqa: RUF001 - as typeset
+)
+HOUSE, HAUS = r"\d{1,4}(?:[a-z]|\s?(?:bis|ter))?\b", r"\d{1,4}(?:\s?[a-z])?\b"
 ADDRESSES = (
     rf"{NUMBER}{WORDS}\s+(?:street|avenue|road|boulevard|lane|crescent|terrace)\b{PLACE}",
     # Words and short forms that also mean other things count where they are written as names.
     rf"{NUMBER}{WORDS}\s+(?-i:St|Ave|Rd|Blvd|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Way|Pkwy|Hwy)\b\.?{PLACE}",
-    r"\b(?-i:\p{Lu})\w*(?:straße|strasse|gasse|allee)\s+\d{1,4}(?:\s?[a-z])?\b",
+    rf"\b(?-i:\p{{Lu}})\w*(?:(?:straße|strasse|gasse|allee|weg|platz|ufer|damm)|str\.)\s*{HAUS}",
+    rf"\b(?-i:\p{{Lu}})\w+[\s-]+(?-i:(?:Straße|Strasse|Gasse|Allee|Weg)|Str\.)\s*{HAUS}",
+    rf"{STREET}{NAMED}(?:{NAMED}){{0,3}},?\s+{HOUSE}",
+    rf"\b{HOUSE},?\s+{STREET}{NAMED}(?:{NAMED}){{0,3}}",
     r"\bp\.?\s?o\.?\s+box\s+\d+\b",
 )
 
@@ -104,27 +127,93 @@ def find(text: str, privacy: Privacy, names: frozenset[str]) -> list[Span]:
     Args:
         text: to search.
         privacy: says what is recognised, and from which score on.
-        names: in lower case.
+        names: each as :func:`folded` gives it.
+
+    Raises:
+        Refusal: a search took as long as presidio lets a pattern run before it skips it.
     """
-    spans = list(_names(text, names)) if "name" in privacy.recognise else []
-    digits = sum(map(str.isdigit, text))
+    composed, places = _composed(text)
+    spans = list(_names(composed, names)) if "name" in privacy.recognise else []
+    digits = sum(map(str.isdigit, composed))
     for kind in privacy.recognise:
-        if kind != "name" and _may_hold(kind, text, digits):
+        if kind != "name" and _may_hold(kind, composed, digits):
             for recogniser in _recognisers(kind):
-                found = recogniser.analyze(text, recogniser.supported_entities, None)  # type: ignore[arg-type]
+                found = _analysed(recogniser, composed)
                 spans += [
                     Span(one.start, one.end, kind.upper(), one.score)
-                    for one in found or ()
+                    for one in found
                     if one.score >= privacy.minimum_score
                 ]
-    return spans
+    if places is None:
+        return spans
+    return [one._replace(start=places[one.start][0], end=places[one.end - 1][1]) for one in spans]
+
+
+def _analysed(recogniser: EntityRecognizer, text: str) -> list[RecognizerResult]:
+    """What presidio finds. Of a pattern that it skipped it tells a log alone, so the time says so here."""
+    from presidio_analyzer import pattern_recognizer  # noqa: PLC0415 - as below
+
+    limit = pattern_recognizer.REGEX_TIMEOUT_SECONDS
+    began, used = monotonic(), process_time()  # `regex` has its limit from one of these
+    found = recogniser.analyze(text, recogniser.supported_entities, None)  # type: ignore[arg-type]
+    if max(monotonic() - began, process_time() - used) >= limit:
+        kinds = ", ".join(recogniser.supported_entities)
+        raise Refusal(
+            f"a text of {len(text):,} characters was not searched whole for personal data: after {limit:g} s "
+            f"presidio skips a pattern (of {kinds}), and what it would find stays. Leave the row out, or "
+            "shorten the text"
+        )
+    return found or []
+
+
+def _composed(text: str) -> tuple[str, list[tuple[int, int]] | None]:
+    """The text in NFC; and where each of its characters stands in the text, None if they are the same."""
+    if unicodedata.is_normalized("NFC", text):
+        return text, None
+    begins = [at for at, one in enumerate(text) if at == 0 or not unicodedata.category(one).startswith("M")]
+    made, places = [], []
+    for start, end in pairwise([*begins, len(text)]):  # a character and the marks on it
+        piece = unicodedata.normalize("NFC", text[start:end])
+        made.append(piece)
+        places += [(start, end)] * len(piece)
+    return "".join(made), places
+
+
+def folded(name: str) -> str:
+    """A name without what spellings of it differ in: case, width, composition, apostrophes and hyphens."""
+    if name.isascii():
+        return name.casefold().replace("`", "'")
+    plain = unicodedata.normalize("NFKC", name.translate(AS_TYPED)).casefold()
+    return unicodedata.normalize("NFKC", plain).translate(AS_TYPED)
 
 
 def _names(text: str, names: frozenset[str]) -> Iterator[Span]:
-    for word in WORD.finditer(text):
-        plain = word[0].casefold()
-        if plain in names or plain.partition("'")[0].partition("’")[0] in names:  # noqa: RUF001 - as typeset
-            yield Span(word.start(), word.end(), "NAME", 1.0)
+    """Words of the list: those that hyphens and apostrophes join whole, and by their parts."""
+    joined, letters, ending = _words()
+    for word in joined.finditer(text):
+        parts = [word] if word[0].isalpha() else list(letters.finditer(text, word.start(), word.end()))
+        for first, part in enumerate(parts):
+            for last in parts[first : first + JOINED]:
+                if folded(text[part.start() : last.end()]) in names:
+                    # What an apostrophe joins to a name is no word of its own: "Jane's".
+                    after = ending.match(text, last.end(), word.end())
+                    yield Span(part.start(), after.end() if after else last.end(), "NAME", 1.0)
+
+
+@cache
+def _words() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Words that apostrophes and hyphens join; one of their parts; what apostrophes join to one.
+
+    ``re`` counts no mark as part of a word, so vowels of Indic scripts, say, would divide it.
+    """
+    every = map(chr, range(0x300, 0x10000))
+    marks = "".join(one for one in every if unicodedata.category(one).startswith("M"))
+    letters = f"(?:[^\\W\\d_ʼ][{marks}]*)+"  # noqa: RUF001 - an apostrophe that counts as a letter
+    return (
+        re.compile(f"{letters}(?:[{APOSTROPHES}{HYPHENS}]{letters})*"),
+        re.compile(letters),
+        re.compile(f"(?:[{APOSTROPHES}]{letters})+"),
+    )
 
 
 LEAST_DIGITS: Mapping[Kind, int] = MappingProxyType(

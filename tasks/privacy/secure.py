@@ -22,18 +22,16 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 
 from tasks.errors import Refusal
 from tasks.privacy.keys import hkdf
+from tasks.privacy.randomness import KEY, keystream
 
 Masked: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
 STEP = 2.0**-24  # of a sum: six clients' weights times their rows are exact to 2e-7
-KEY = 32  # bytes
 NONCE = 12
 
 
@@ -69,12 +67,6 @@ def from_fixed(total: Masked) -> Numbers:
     return total.view(np.int64).astype(np.float64) * STEP
 
 
-def mask_of(seed: bytes, size: int) -> Masked:
-    """Numbers (size,) that whoever lacks the seed (32 bytes) can't tell from random ones: ChaCha20."""
-    stream = Cipher(ChaCha20(seed, bytes(16)), mode=None).encryptor()
-    return np.frombuffer(stream.update(bytes(8 * size)), np.uint64)
-
-
 def _agreed(own: X25519PrivateKey, other: bytes, use: bytes) -> bytes:
     """A key of two clients, 32 bytes: X25519, then HKDF."""
     secret = own.exchange(X25519PublicKey.from_public_bytes(other))
@@ -83,7 +75,7 @@ def _agreed(own: X25519PrivateKey, other: bytes, use: bytes) -> bytes:
 
 def _pairwise(own: X25519PrivateKey, me: int, other: int, key: bytes, size: int) -> Masked:
     """What ``me`` adds for ``other``, who adds the opposite."""
-    mask = mask_of(_agreed(own, key, b"mask"), size)
+    mask = keystream(_agreed(own, key, b"mask"), size)
     return mask if me < other else np.negative(mask)
 
 
@@ -157,7 +149,7 @@ class Participant:
         """
         if len(sealed) + 1 < self.threshold or len(self._held) > 1:
             raise Refusal(f"secure aggregation: once, and at least {self.threshold} clients, are expected")
-        total = to_fixed(values, len(self.keys)) + mask_of(self._own_seed, values.size)
+        total = to_fixed(values, len(self.keys)) + keystream(self._own_seed, values.size)
         for other, box in sealed.items():
             shares = self._cipher(other).decrypt(box[:NONCE], box[NONCE:], _route(other, self.me))
             self._held[other] = shares[: len(shares) // 2], shares[len(shares) // 2 :]
@@ -205,10 +197,14 @@ def unmasked(
         threshold: as the clients were told.
 
     Raises:
-        Refusal: too few shares of one of them.
+        Refusal: too few shares of one of them, or lists of numbers of several lengths.
     """
     from flwr.common.secure_aggregation.crypto.shamir import combine_shares  # noqa: PLC0415 - a second
 
+    if len(sizes := {numbers.size for numbers in masked.values()}) > 1:
+        raise Refusal(
+            f"secure aggregation: as many numbers of each client are expected, found {sorted(sizes)}"
+        )
     total = np.stack(list(masked.values())).sum(axis=0, dtype=np.uint64)
     for owner in keys:
         found = list(shares.get(owner, ()))[:threshold]
@@ -216,7 +212,7 @@ def unmasked(
             raise Refusal(f"secure aggregation: {threshold} shares are expected, {len(found)} were revealed")
         secret = combine_shares(found)
         if owner in masked:
-            total = total - mask_of(secret, total.size)
+            total = total - keystream(secret, total.size)
             continue
         vanished = X25519PrivateKey.from_private_bytes(secret)
         for other in masked:  # its half of each pair takes the other's away

@@ -12,7 +12,8 @@ from tasks.errors import SourceError
 from tasks.evidence.digest import write_atomically
 from tasks.evidence.records import Record
 from tasks.plan.deidentification import FORGOTTEN
-from tasks.privacy.keys import Key, person_mark
+from tasks.privacy.keys import Key
+from tasks.privacy.tokens import normalised
 
 By = Literal["unit", "row"]
 
@@ -21,7 +22,8 @@ class Tombstone(Record):
     """One person's.
 
     Attributes:
-        mark: HMAC of the value under the plan's key: it tells nobody whose it is.
+        mark: HMAC of the normalised value under the plan's key: it tells nobody whose it is. Early ones are
+            of the value as it was given, and are understood.
         by: whether ``mark`` is of a unit's value, or of a row's digest.
         on: the day, as YYYY-MM-DD.
     """
@@ -43,20 +45,53 @@ class Tombstones(Record):
     fingerprint: str
     gone: tuple[Tombstone, ...]
 
-    def with_one(self, by: By, mark: str, on: str) -> Tombstones:
-        """The same and one more; a person forgotten twice has one."""
+    def with_one(self, key: Key, by: By, value: str, on: str, column: str = "") -> Tombstones:
+        """The same and one more; a person forgotten twice has one, of the first day.
+
+        Args:
+            key: the plan's.
+            by: what ``value`` is.
+            value: a unit, or a row's digest, in any spelling.
+            on: the day, as YYYY-MM-DD.
+            column: of the unit.
+        """
+        mark, early = person_mark(key, by, value, column), _early_mark(key, by, value)
         known = {one.mark: one for one in self.gone}
-        known.setdefault(mark, Tombstone(mark=mark, by=by, on=on))
+        on = min([on, *(known[each].on for each in (mark, early) if each in known)])
+        known.pop(early, None)
+        known[mark] = Tombstone(mark=mark, by=by, on=on)
         return self.model_copy(update={"gone": tuple(known[mark] for mark in sorted(known))})
 
-    def among(self, key: Key, by: By, values: Iterable[str | None]) -> list[bool]:
-        """Which of these units, or row digests, are forgotten."""
+    def among(self, key: Key, by: By, values: Iterable[str | None], column: str = "") -> list[bool]:
+        """Which of these units of a column, or row digests, are forgotten, however each is spelled."""
+        listed = list(values)
         marks = {one.mark for one in self.gone if one.by == by}
         if not marks:
-            return [False for _ in values]
-        listed = list(values)
-        gone = {value for value in set(listed) if value is not None and person_mark(key, by, value) in marks}
-        return [value in gone for value in listed]
+            return [False] * len(listed)
+        plain = {value: normalised(column, value) for value in set(listed) if value is not None}
+        gone = {
+            plain[value]
+            for value in plain
+            if not marks.isdisjoint((person_mark(key, by, value, column), _early_mark(key, by, value)))
+        }
+        return [value is not None and plain[value] in gone for value in listed]
+
+
+def person_mark(key: Key, by: By, value: str, column: str = "") -> str:
+    """The keyed hash by which a tombstone names a unit of a column, or a row.
+
+    Spellings that share a token (:func:`tasks.privacy.tokens.token` of the same column) share the mark.
+    """
+    return _mark(key, by, normalised(column, value))
+
+
+def _early_mark(key: Key, by: By, value: str) -> str:
+    """The mark of one spelling alone, which the first tombstones have."""
+    return _mark(key, by, value.strip())
+
+
+def _mark(key: Key, by: By, value: str) -> str:
+    return key.mark("forgotten", f"{by}\0{value}".encode()).hex()
 
 
 def read_tombstones(beside: Path) -> Tombstones | None:

@@ -105,6 +105,8 @@ def file_variant(
 def _changes(changes: Sequence[SetChange]) -> Iterator[tuple[str, float]]:
     for each in changes:
         named = [((each.on, "accuracy"), each.accuracy)]
+        if each.flips is not None:
+            named.append(((each.on, "flips"), each.flips))
         named += [((each.on, one.attribute, one.metric), one) for one in each.limits]  # type: ignore[misc]
         for parts, one in named:
             for suffix, value in (("", one.change), (" low", one.low), (" high", one.high)):

@@ -57,6 +57,7 @@ def draw_private(filing: Filing, plan: Plan, dataset: Dataset, checkpoints: Path
     """Draw the training on its rows' budget; see :func:`tasks.register.private_ledger.draw_private`."""
     from tasks.ingest.parts import read_part  # noqa: PLC0415 - as below
     from tasks.privacy.accountant import planned  # noqa: PLC0415
+    from tasks.privacy.budget import origin_of  # noqa: PLC0415
     from tasks.register import private_ledger  # noqa: PLC0415
     from tasks.train.private import begun_of, fit_rows  # noqa: PLC0415 - torch
 
@@ -70,6 +71,7 @@ def draw_private(filing: Filing, plan: Plan, dataset: Dataset, checkpoints: Path
             mechanism=planned(member, len(rows), training.batch, training.epochs),
             key=begun.key,
             goes_on=begun.left,
+            origin=origin_of(plan.judgement, dataset.privacy),
         ),
         member,
         filing,

@@ -39,10 +39,14 @@ class Line:
 
 
 def lines_of(variant: Variant) -> Iterator[Line]:
-    """Accuracy on the test part, then every limit of every set of rows."""
+    """Accuracy on the test part, flips where texts have frames, then every limit of every set of rows."""
     on_test = variant.on_test
     accuracy = None if on_test is None else on_test.accuracy
     yield Line("accuracy", number(variant.accuracy), changed(accuracy), _shown(accuracy), None, False)  # noqa: FBT003
+    for each in variant.changes:
+        if (flips := each.flips) is not None:
+            what = f"pairs told apart by the term alone, on {each.on} (none: {number(flips.before)})"
+            yield Line(what, number(flips.after), changed(flips), _shown(flips), None, False)  # noqa: FBT003
     changes = {(one.on, one.metric, one.attribute): one for each in variant.changes for one in each.limits}
     for judged in variant.judged:
         change = changes.get((judged.on, judged.metric, judged.attribute))

@@ -60,11 +60,26 @@ def _learned(trained: Any) -> Iterator[str]:
             f"Differentially private: {trained.privacy.summary}. It holds for the model, not for figures "
             "that were measured on rows."
         )
-    made_rows = f", {trained.made_rows:,} of them made by these steps" if trained.made_rows else ""
     yield (
-        f"Learned from {trained.fit_rows:,} rows{made_rows}; {trained.validation_rows:,} validation rows "
-        f"{_chose(trained)}."
+        f"Learned from {trained.fit_rows:,} rows{_made_rows(trained)}; "
+        f"{trained.validation_rows:,} validation rows {_chose(trained)}."
     )
+
+
+def _made_rows(trained: Any) -> str:
+    if not trained.made_rows:
+        return ""
+    each = ", ".join(f"{count:,} {MAKES[kind]} ({kind})" for kind, count in trained.made_by.items())
+    return f", {trained.made_rows:,} of them made by these steps{f': {each}' if each else ''}"
+
+
+MAKES = {
+    "resampling": "drawn again",
+    "counterfactual": "copied with another group",
+    "augmentation": "altered",
+    "synthesis": "generated",
+}
+"""What the rows are that steps of each kind make."""
 
 
 def _chose(trained: Any) -> str:

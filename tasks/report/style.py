@@ -23,7 +23,8 @@ DASHES: tuple[Any, ...] = (
     (0, (8, 3)),
     (0, (3, 5)),
 )
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# One more than colours: 72 pairs before one comes again.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 GREY, BAND, BREACH = "#767676", "#DCE9F2", "#D55E00"
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that figures are alike everywhere

@@ -43,16 +43,31 @@ class Checkpoints:
         name = f"epoch-{len(state.history):05d}-{sha256(content).hexdigest()}.safetensors"
         write_atomically(self.folder / name, content)
         for path in self._newest_first()[KEPT:]:
-            path.unlink()
+            path.unlink(missing_ok=True)  # whoever follows may have found it harmed
 
     def resume(self, state: State) -> int | None:
-        """Bring a fresh state to the newest whole checkpoint of this run.
+        """Bring a state to the newest whole checkpoint of this run that stands after an epoch beyond it.
+
+        A harmed checkpoint is told of once and removed, so that whoever looks again finds it gone: its name
+        can't be remembered instead, for the epoch is trained again, to the same bytes under the same name.
 
         Returns:
             The epoch that it stands after, None when there is no such checkpoint.
         """
+        while True:
+            try:
+                return self._resume(state)
+            except FileNotFoundError:  # rank 0 removed it after it was listed, because newer ones are there
+                continue
+
+    def _resume(self, state: State) -> int | None:
         for path in self._newest_first():
-            if digest_file(path) != NAME.fullmatch(path.name)[2]:  # type: ignore[index] # all names match
+            named = NAME.fullmatch(path.name)
+            assert named is not None  # noqa: S101 - the names that are listed match
+            if int(named[1]) <= len(state.history):
+                return None
+            if digest_file(path) != named[2]:
+                path.unlink()
                 self.refused.append(
                     f"{path.name}: its bytes do not have the SHA-256 that its name states; "
                     "the checkpoint is truncated or altered and was not used"
@@ -77,15 +92,10 @@ class Checkpoints:
             self.clear()
         return resumed_from
 
-    def newest(self) -> int:
-        """The epoch of the newest checkpoint by its name, 0 without one."""
-        names = [NAME.fullmatch(path.name) for path in self._newest_first()[:1]]
-        return int(names[0][1]) if names and names[0] else 0
-
     def clear(self) -> None:
         """Remove every checkpoint: the run has its result, or begins anew."""
         for path in [*self._newest_first(), *self.folder.glob(".epoch-*.tmp")]:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
     def _newest_first(self) -> list[Path]:
         return sorted((p for p in self.folder.glob("epoch-*") if NAME.fullmatch(p.name)), reverse=True)

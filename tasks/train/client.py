@@ -23,12 +23,13 @@ from tasks.plan.plan import Plan
 from tasks.privacy.federated import Arrays
 from tasks.privacy.secure import Numbers
 from tasks.train import loop
-from tasks.train.fitting import require_able, settings_of
+from tasks.train.fitting import NETWORK, enough_memory, require_able, require_normalisable, settings_of
 from tasks.train.initial import initialise
 from tasks.train.objective import objective_of
 from tasks.train.optimizers import optimizer_of
 from tasks.train.prepare import held_out
 from tasks.train.rows import Rows
+from tasks.train.seeds import seed_at
 from tasks.train.summed import SUMS
 from tasks.train.team import ALONE
 
@@ -85,7 +86,7 @@ class LocalClient:
             hold_near(optimizer, network, recipe.federated.strategy.proximal)
         state, local, loss, rate = loop.State(network, optimizer), recipe.federated.local_epochs, 0.0, 0.0
         for epoch in range((told["round"] - 1) * local + 1, told["round"] * local + 1 if n else 0):
-            torch.manual_seed(recipe.seed * 100_003 + epoch + 2**32 * self.place)
+            torch.manual_seed(seed_at(recipe.seed * 100_003 + epoch, self.place))
             loss, rate = loop.train_epoch(state, fit, self._objective, recipe.training, epoch, ALONE)
         weights = [array.ravel() for array in taken(network).values()]
         return np.concatenate([[1.0, loss, rate], *weights]).astype(np.float64) * n
@@ -114,7 +115,9 @@ class LocalClient:
             for frame, positions in self._sides:
                 labels = torch.from_numpy(positions.to_numpy().copy())
                 sides.append(Rows(features.encode(frame), labels, factors[labels]).to(device))
-            self._encoded = fresh_network(features, self.plan, device), sides
+            network = fresh_network(features, self.plan, device)
+            require_normalisable(self.plan, network, len(sides[0].labels))
+            self._encoded = network, sides
         return self._encoded
 
 
@@ -122,9 +125,10 @@ def fresh_network(features: Features, plan: Plan, device: torch.device) -> Netwo
     """The network before the first round, the same for all."""
     require_able(plan, device)
     torch.manual_seed(plan.recipe.seed)
-    network = Network(features, settings_of(plan), objective_of(plan, torch.zeros(0)).rule.outputs)
-    initialise(network, plan.recipe.model.initial)
-    return network.to(device)
+    with enough_memory(device, NETWORK):
+        network = Network(features, settings_of(plan), objective_of(plan, torch.zeros(0)).rule.outputs)
+        initialise(network, plan.recipe.model.initial)
+        return network.to(device)
 
 
 def taken(network: Network) -> dict[str, npt.NDArray[np.float32]]:

@@ -33,12 +33,12 @@ from tasks.privacy.secure import Numbers
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.client import LocalClient, fresh_network, put, taken
-from tasks.train.fitting import settings_of
+from tasks.train.fitting import deciding, settings_of
 from tasks.train.frozen import frozen
 from tasks.train.objective import objective_of
 from tasks.train.prepare import POWERS
 from tasks.train.private import public_rule
-from tasks.train.processes import processes
+from tasks.train.processes import training_processes
 from tasks.train.records import Epoch, Trained
 from tasks.train.summed import SUMS
 
@@ -198,7 +198,7 @@ def _carrier(parts: Mapping[str, Part], plan: Plan) -> Iterator[Carrier]:
     federated = plan.recipe.federated
     assert isinstance(federated, Federated)  # noqa: S101 - whoever calls has it
     if federated.mode == "processes":
-        with processes(list(parts.values()), plan) as carrier:
+        with training_processes(list(parts.values()), plan) as carrier:
             yield carrier
         return
     places = enumerate(parts.values(), start=1)
@@ -214,13 +214,13 @@ def fit_clients(
     features = SUMS[plan.judgement.data.kind].features(statistics.features, plan)
     network = fresh_network(features, plan, device)
     state = loop.State(network, torch.optim.SGD(network.parameters(), lr=0.0))
-    saved = Checkpoints(checkpoints, _key(server, statistics, device))
+    rule = public_rule(objective_of(plan, torch.zeros(0)).rule)
+    saved = Checkpoints(checkpoints, _key(server, statistics, deciding(plan, rule, device)))
     resumed_from = saved.begin(state)
     told = {"features": json.dumps(features.to_json()), "factors": server.factors(statistics)}
     run_rounds(server, state, told, [*callbacks, saved])
     network.load_state_dict(state.best)
     best = server.figures(network, told)
-    rule = public_rule(objective_of(plan, torch.zeros(0)).rule)
     predictor = Predictor(features, settings_of(plan), network.cpu().eval(), rule)
     rows = int(statistics.fit.sum())
     return frozen(
@@ -273,15 +273,7 @@ def performance(counts: Numbers) -> dict[str, float]:
     }
 
 
-def _key(server: Server, statistics: Statistics, device: torch.device) -> str:
+def _key(server: Server, statistics: Statistics, beside_rows: dict[str, Any]) -> str:
     """Digest of all that decides the result, as far as the server knows of it."""
-    return digest_of(
-        {
-            "recipe": server.plan.recipe.model_dump(mode="json"),
-            "clients": list(server.names.values()),
-            "statistics": [part.tolist() for part in statistics],
-            "device": device.type,
-            "threads": server.plan.operations.compute.threads,
-            "torch": torch.__version__,
-        }
-    )
+    told = {"clients": list(server.names.values()), "statistics": [part.tolist() for part in statistics]}
+    return digest_of({**beside_rows, **told})

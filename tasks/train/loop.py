@@ -23,6 +23,7 @@ from tasks.train.objective import Objective
 from tasks.train.optimizers import rate_factor
 from tasks.train.records import Epoch
 from tasks.train.rows import Rows
+from tasks.train.seeds import seed_at
 from tasks.train.team import ALONE, Team
 
 
@@ -146,6 +147,7 @@ def train_epoch(
 ) -> tuple[float, float]:
     """One pass over the fit rows: mean loss and last learning rate."""
     network, optimizer, learners = state.network.train(), state.optimizer, state.learners()
+    parameters = [*chain.from_iterable(learners)]
     device = next(network.parameters()).device
     n = len(fit.labels)
     order = torch.randperm(n).to(fit.labels.device)
@@ -162,7 +164,8 @@ def train_epoch(
         step = (epoch - 1) * steps + i
         rate = training.optimizer.rate * rate_factor(training.schedule, step, steps, training.epochs, past)
         optimizer.param_groups[0]["lr"] = rate
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:  # as zero_grad does, without its hook for profilers
+            parameter.grad = None
         rows = min(together * training.batch, n - i * together * training.batch)
         if rows < whole:  # the last step of the epoch
             share = torch.full((), 1 / rows, device=device)
@@ -174,10 +177,10 @@ def train_epoch(
             if state.pressure is not None:
                 total = total + state.pressure(outputs, batch.labels, batch.groups, losses)
             total.backward(share)  # type: ignore[no-untyped-call]
-        team.add_up(chain.from_iterable(learners))
+        team.add_up(parameters)
         if training.clip_norm is not None:
-            for parameters in learners:  # each by its own norm: an adversary's must not shrink the network's
-                nn.utils.clip_grad_norm_(parameters, training.clip_norm)
+            for own in learners:  # each by its own norm: an adversary's must not shrink the network's
+                nn.utils.clip_grad_norm_(own, training.clip_norm)
         optimizer.step()
     # Looked at once an epoch: on a GPU each look would wait for the device.
     losses = team.total(torch.stack(sums)).cpu()
@@ -194,7 +197,7 @@ def train_epoch(
 def _shared(order: torch.Tensor, batch: int, team: Team) -> tuple[torch.Tensor, int]:
     """This process's rows of every batch, in order, and how many it has of a whole one."""
     if team.rank:  # each drops its own activations; the order was drawn alike
-        torch.manual_seed(torch.initial_seed() + 2**32 * team.rank)
+        torch.manual_seed(seed_at(torch.initial_seed(), team.rank))
     place = torch.arange(len(order), device=order.device) % batch
     return order[place % team.size == team.rank], len(range(team.rank, batch, team.size))
 

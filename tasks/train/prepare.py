@@ -13,7 +13,7 @@ import torch
 
 from tasks.errors import Refusal
 from tasks.ingest.division import validation_rows
-from tasks.mitigate.before import before_training, changes_rows
+from tasks.mitigate.before import before_training, changes_rows, made_by
 from tasks.mitigate.reweigh import reweighed
 from tasks.mitigate.sample import Sample
 from tasks.model.inputs import Features, Inputs
@@ -39,14 +39,24 @@ class Prepared(NamedTuple):
         fit: rows to learn from.
         validation: rows that choose the epoch.
         set_aside: validation rows left out, because they hold a category that no fit row does.
-        made: fit rows that a step against bias made.
+        made: of the fit rows, those that steps against bias made, by the steps' kind.
     """
 
     features: Features
     fit: Rows
     validation: Rows
     set_aside: int
-    made: int = 0
+    made: Mapping[str, int]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many there are of each kind, as the record ``freeze`` names them."""
+        return {
+            "fit_rows": len(self.fit.labels),
+            "made_rows": sum(self.made.values()),
+            "validation_rows": len(self.validation.labels),
+            "set_aside_rows": self.set_aside,
+        }
 
 
 def prepare(
@@ -68,13 +78,13 @@ def prepare(
     # Millions of rows are not copied with columns that no feature takes.
     frame = frame.drop("row_digest", "row_id", strict=False)
     weights = np.ones(frame.height) if row_weights is None else row_weights
-    source = Sample(frame, described, weights, np.zeros(frame.height, bool))
+    source = Sample.of(frame, described, weights)
     weighed = [step for step in plan.recipe.mitigation if isinstance(step, Reweighing)]
     learned, kept, weighing = source, ~held, weighed
     if changes_rows(plan.recipe.mitigation):  # which copies them, and weighs them in its turn
         grown = source.at((~held).nonzero()[0])
         learned = before_training(grown, plan.recipe.mitigation, plan.judgement, plan.recipe.seed)
-        kept, weighing = np.ones(len(learned.made), bool), []
+        kept, weighing = np.ones(len(learned.maker), bool), []
     features = fit_features(learned.frame, pl.Series(kept), plan)
     strange = np.zeros(frame.height, bool)
     strange[held] = features.unknown_rows(frame.filter(held))
@@ -91,7 +101,7 @@ def prepare(
         if power:
             factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
-    return Prepared(features, *rows, int(strange.sum()), int(learned.made.sum()))
+    return Prepared(features, *rows, int(strange.sum()), made_by(learned, plan.recipe.mitigation))
 
 
 def _rows(

@@ -176,7 +176,6 @@ def _train_epoch(
     """Take an epoch's steps; gives the last learning rate."""
     state.network.train()
     count, rate = steps_of(len(fit.labels), training.batch), 0.0
-    steps.begin_epoch()
     for i in range(count):
         step = len(state.history) * count + i
         rate = training.optimizer.rate * rate_factor(training.schedule, step, count, training.epochs, ())

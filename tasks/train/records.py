@@ -71,6 +71,7 @@ class Trained(Record):
         score_edges: rising inner edges of the score bins, quantiles of the validation scores.
         fit_rows: rows learned from.
         made_rows: how many of these a step against bias made: copies, altered or generated rows.
+        made_by: how many steps of each kind made; none of a record from before they were told apart.
         validation_rows: rows that chose the epoch.
         set_aside_rows: validation rows left out, for a category that no fit row has.
         clients: of federated training, all that there were; ``history`` says who took part in each round.
@@ -95,6 +96,7 @@ class Trained(Record):
     score_edges: tuple[float, ...] = ()
     fit_rows: int
     made_rows: int = 0
+    made_by: dict[str, int] = Field(default_factory=dict)
     validation_rows: int
     set_aside_rows: int = 0
     clients: tuple[str, ...] = ()
@@ -115,17 +117,19 @@ class Trial(Record):
     Attributes:
         number: from 0.
         settings: key below ``recipe`` -> value.
-        performance: the metric searched for; None where training was refused.
-        gaps: limit in words -> the gate's metric, None where undefined.
+        performance: the metric searched for; None where there is no model, or the metric is undefined.
+        gaps: limit in words -> the gate's metric between the groups that it judges; None where undefined.
+        undefined: limit in words -> why it is, of these.
         excess: by how much the worst gap lies beyond its limit less the headroom; at most 0 is within.
         epochs: trained.
-        because: why training was refused, else empty.
+        because: why it could not be trained or measured, else empty.
     """
 
     number: int
     settings: dict[str, Any]
     performance: float | None = None
     gaps: dict[str, float | None] = Field(default_factory=dict)
+    undefined: dict[str, str] = Field(default_factory=dict)
     excess: float | None = None
     epochs: int = 0
     because: str = ""
@@ -143,6 +147,7 @@ class Tuned(Record):
         chosen: number of the trial whose settings train the model.
         changes: those settings.
         because: why this one.
+        refused_trials: sentences on the files of trials that were found truncated or altered.
     """
 
     aim: str = ""
@@ -153,3 +158,4 @@ class Tuned(Record):
     chosen: int | None = None
     changes: dict[str, Any] = Field(default_factory=dict)
     because: str = ""
+    refused_trials: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import NamedTuple
 
 import torch
@@ -39,10 +40,11 @@ class Rows(NamedTuple):
         """Some of the rows, in the order of ``which`` (int64)."""
         return self._each(self.inputs.rows(which), lambda tensor: tensor.index_select(0, which))
 
-    def between(self, first: int, last: int) -> Rows:
-        """The rows from ``first`` to before ``last``."""
-        part = slice(first, last)
-        return self._each(self.inputs.rows(part), lambda tensor: tensor[part])
+    def split(self, size: int) -> Iterator[Rows]:
+        """The rows in pieces of ``size``, views; the last may be smaller."""
+        groups = repeat(None) if self.groups is None else torch.split(self.groups, size)
+        labels, weights = torch.split(self.labels, size), torch.split(self.weights, size)
+        return map(Rows, self.inputs.split(size), labels, weights, groups)
 
     def changed(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Rows:
         """The rows with every tensor changed."""

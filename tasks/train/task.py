@@ -32,7 +32,7 @@ def tune(
             progress(trial)
             on_trial(trial)
 
-        return search(training_rows(dataset, raked, plan), plan, folder, told)
+        return search(training_rows(dataset, raked, plan), dataset.test.rows, plan, folder, told)
 
 
 @task(name="train", cache_policy=NO_CACHE)

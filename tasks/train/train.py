@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from tasks.model.rule import Rule, Scores
 from tasks.plan.plan import Plan
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
-from tasks.train.fitting import begin, fit, settings_of
+from tasks.train.fitting import begin, deciding, fit, settings_of
 from tasks.train.frozen import frozen
 from tasks.train.objective import Objective, objective_of
 from tasks.train.prepare import Prepared, held_out, prepare
@@ -53,14 +54,14 @@ def train(
         callbacks: called after each epoch (a progress bar, say), before the checkpoint is written.
 
     Raises:
-        Refusal: a class or a side of the division has no rows.
-        Refusal: also when the loss is not finite any more, or a step after training lacks rows of a group.
+        Refusal: a class or a side of the division has no rows, the loss is not finite any more, or a step
+            after training lacks rows of a group.
     """
     device, threads = choose_device(), plan.operations.compute.threads
     with deterministic(threads):
         prepared = prepare(frame, described, row_weights, plan)
-        saved = Checkpoints(checkpoints, _key(prepared, plan, device))
         objective = objective_of(plan, prepared.fit.labels)
+        saved = Checkpoints(checkpoints, _key(prepared, deciding(plan, objective.rule, device)))
         begun = None if plan.recipe.privacy is None else begun_of(frame, plan, checkpoints)
         network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks, begun)
         scores = loop.score(network, prepared.validation, objective.rule).numpy()
@@ -76,13 +77,11 @@ def train(
         device,
         saved,
         folder,
-        fit_rows=len(prepared.fit.labels),
+        **prepared.rows,
         passes=len(state.history),
         validation=objective.validation(scores, prepared.validation.labels, rule, groups),
         decision=decision,
-        made_rows=prepared.made,
-        validation_rows=len(prepared.validation.labels),
-        set_aside_rows=prepared.set_aside,
+        made_by=dict(prepared.made),
         resumed_from=resumed_from,
         privacy=state.spent,
     )
@@ -135,20 +134,12 @@ def _fit(
     return network.eval(), state, resumed_from
 
 
-def _key(prepared: Prepared, plan: Plan, device: torch.device) -> str:
-    """Digest of all that decides the result of the loop."""
+def _key(prepared: Prepared, beside_rows: dict[str, Any]) -> str:
+    """Digest of all that decides the result of the loop: the rows, and what there is beside them."""
     tensors = [
         tensor
         for rows in (prepared.fit, prepared.validation)
         for tensor in (*rows.tensors().values(), *rows.beside_inputs().values())
     ]
-    return digest_of(
-        {
-            "recipe": plan.recipe.model_dump(mode="json"),
-            "features": prepared.features.to_json(),
-            "rows": [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in tensors],
-            "device": device.type,
-            "threads": plan.operations.compute.threads,
-            "torch": torch.__version__,
-        }
-    )
+    rows = [hashlib.sha256(tensor.numpy().tobytes()).hexdigest() for tensor in tensors]
+    return digest_of({**beside_rows, "features": prepared.features.to_json(), "rows": rows})

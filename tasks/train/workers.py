@@ -25,6 +25,7 @@ from tasks.model.device import choose_device, deterministic
 from tasks.model.features import features_from_json
 from tasks.model.inputs import Inputs
 from tasks.plan.plan import Plan
+from tasks.plan.training import Training
 from tasks.train import loop
 from tasks.train.checkpoint import Checkpoints
 from tasks.train.fitting import begin, fit
@@ -51,7 +52,7 @@ def fit_together(
 
     Raises:
         Refusal: the loss is no longer a finite number.
-        AssayError: a process failed; its last lines are told.
+        AssayError: a process failed, whose last lines are told; or what they left is not whole.
     """
     resumed_from = saved.begin(state)
     with TemporaryDirectory(prefix="assay-workers-") as name:
@@ -70,6 +71,7 @@ def fit_together(
                 process.terminate()  # the launcher ends its workers
         _raise_failure(folder, process.returncode)
     _follow(state, saved, callbacks)
+    _require_last(state, plan.recipe.training, saved)
     return resumed_from
 
 
@@ -80,10 +82,20 @@ def _launcher(workers: int, folder: Path) -> list[str]:
 
 def _follow(state: loop.State, saved: Checkpoints, callbacks: Sequence[loop.Callback]) -> None:
     """Bring the state to the newest checkpoint, and tell of it if it is new."""
-    before = len(state.history)
-    if saved.newest() > before and saved.resume(state) is not None:
+    if saved.resume(state) is not None:
         for callback in callbacks:
             callback(state)
+
+
+def _require_last(state: loop.State, training: Training, saved: Checkpoints) -> None:
+    """Refuse to take an epoch before the last for the result: the last one's checkpoint may be harmed."""
+    epochs = len(state.history)
+    if epochs < training.epochs and not loop.stale(state, training):
+        harmed = f": {saved.refused[-1]}" if saved.refused else ""
+        raise AssayError(
+            f"training: the workers ended, and the checkpoint of their last epoch is expected, found is that "
+            f"of epoch {epochs} of {training.epochs}{harmed}. Start again: training goes on from there"
+        )
 
 
 def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints) -> None:

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import great_expectations.expectations as gxe
 import polars as pl
 from great_expectations.expectations.expectation import Expectation
+from great_expectations.expectations.row_conditions import Column as GxColumn
 
 from tasks.ingest.described import ROW_DIGEST
-from tasks.plan.data import Number
+from tasks.ingest.tables import LOST
+from tasks.ingest.text import UNDECODED
+from tasks.plan.data import FORM, SOUND, Data, Number
 from tasks.plan.features import TabularFeatures
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
@@ -27,10 +30,21 @@ from tasks.validate.table import (
     form_of,
     group_of,
     is_derived,
+    measured_columns,
 )
 
 WORDS = {"integer": "whole numbers", "number": "finite numbers"}
+OF_SOUND = GxColumn(FORM) == SOUND
 REMEDY = "remedy"  # key of a rule's ``meta``, where the plan alone does not tell what to do
+CONVERT = (
+    "convert the file from the encoding that it has (`iconv -f WINDOWS-1252 -t UTF-8`, say) and pin the "
+    "sha256 of the result"
+)
+LOST_BYTES = (
+    "U+FFFD stands for bytes that were not UTF-8, here or where the file was made, and different values "
+    f"become one by it: {CONVERT}"
+)
+UNSOUND = "mend these samples in the source, or leave them out of it"
 UNSEEN_GROUP = (
     "add training rows of these groups, join them with others in the source, or leave the rows out of it"
 )
@@ -55,10 +69,12 @@ def rules_of(plan: Plan, part: str, table: pl.DataFrame, training: pl.DataFrame 
     """
     judgement = plan.judgement.sets.get(part, plan.judgement)
     seen = None if part in plan.judgement.audits else training  # the groups of an audit set are its own
-    rules = [*_whole(judgement, part, table), *_label(judgement, table), *_groups(judgement, table, seen)]
+    rules = [*_whole(judgement, part, table), *_label(judgement, table)]
+    if _has_usable(table, judgement):
+        rules += _compared(judgement, table, seen)
     for name, column in judgement.data.described().items():
         if name in table.columns:
-            rules += _column(name, column, judgement.expectations.maximum_null_share)
+            rules += _column(name, column, judgement, table)
     if training is not None:
         grouped = set() if seen is None else {each.column for each in judgement.protected.values()}
         rules += _learnt(plan, table, fit_rows(training, plan), grouped)
@@ -70,7 +86,7 @@ def _meta(rule: str, column: str | None, key: str, remedy: str = "") -> dict[str
 
 
 def _whole(judgement: Judgement, part: str, table: pl.DataFrame) -> Iterator[Expectation]:
-    """Rules on the part as a whole: its columns, its rows, its duplicates."""
+    """Rules on the part as a whole: its columns and rows."""
     declared = [*judgement.data.described(), judgement.data.label.column]
     derived = [name for name in table.columns if is_derived(name, judgement)]
     yield gxe.ExpectTableColumnsToMatchSet(
@@ -83,19 +99,33 @@ def _whole(judgement: Judgement, part: str, table: pl.DataFrame) -> Iterator[Exp
         min_value=rows,
         meta=_meta(f"at least {rows} rows", None, f"judgement.expectations.minimum_rows.{part}"),
     )
+
+
+def _has_usable(table: pl.DataFrame, judgement: Judgement) -> bool:
+    """Whether any sample can be used: if none can, `form` says so, and nothing is left to be compared."""
+    return judgement.data.payload is None or (table[FORM] == SOUND).any()
+
+
+def _compared(
+    judgement: Judgement, table: pl.DataFrame, training: pl.DataFrame | None
+) -> Iterator[Expectation]:
+    """Rules on samples beside others: duplicates, and the groups that are audited."""
     share = judgement.expectations.maximum_duplicate_share
     yield gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(
         column=ROW_DIGEST,
         min_value=1 - share,
+        row_condition=None if judgement.data.payload is None else OF_SOUND,
         meta=_meta(
             f"at most {share:.2%} duplicated rows", None, "judgement.expectations.maximum_duplicate_share"
         ),
     )
+    usable = training is not None and _has_usable(training, judgement)
+    yield from _groups(judgement, table, training if usable else None)
 
 
-def _column(name: str, column: Column, null_share: float) -> Iterator[Expectation]:
+def _column(name: str, column: Column, judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
     """Rules on one column's values."""
-    key = f"judgement.data.columns.{name}"
+    key, null_share = f"judgement.data.columns.{name}", judgement.expectations.maximum_null_share
     if column.type != "category":
         yield gxe.ExpectColumnValuesToNotBeInSet(
             column=form_of(name),
@@ -104,13 +134,13 @@ def _column(name: str, column: Column, null_share: float) -> Iterator[Expectatio
         )
     missing = f"at most {null_share:.2%} missing" if column.nullable else "never missing"
     yield gxe.ExpectColumnValuesToNotBeNull(
-        column=name, mostly=1 - null_share if column.nullable else 1, meta=_meta(missing, name, key)
+        column=name,
+        mostly=1 - null_share if column.nullable else 1,
+        meta=_meta(missing, name, key),
+        # Nothing is measured of a sample that can't be used: one problem, which `form` tells.
+        row_condition=OF_SOUND if name in measured_columns(judgement.data) else None,
     )
-    if column.values is not None:
-        rule = f"one of the {len(column.values)} declared values"
-        yield gxe.ExpectColumnValuesToBeInSet(
-            column=name, value_set=column.values, meta=_meta(rule, name, f"{key}.values")
-        )
+    yield from _values(name, column, judgement.data, table)
     if column.minimum is not None or column.maximum is not None:
         low, high = column.minimum, column.maximum
         bounds = [
@@ -129,6 +159,41 @@ def _column(name: str, column: Column, null_share: float) -> Iterator[Expectatio
         )
 
 
+def _values(name: str, column: Column, data: Data, table: pl.DataFrame) -> Iterator[Expectation]:
+    """A category has a declared value; where none are declared, one that was read as it was written."""
+    key, is_form = f"judgement.data.columns.{name}", name == FORM and data.payload is not None
+    if column.values is not None:
+        rule = "sound" if is_form else f"one of the {len(column.values)} declared values"
+        remedy = _of_unsound(table) if is_form else _of_lost(table[name])
+        yield gxe.ExpectColumnValuesToBeInSet(
+            column=name, value_set=column.values, meta=_meta(rule, name, f"{key}.values", remedy)
+        )
+    if column.type == "category" and name not in measured_columns(data) and not _is_closed(column.values):
+        yield _whole_characters(name, key)
+
+
+def _is_closed(values: Sequence[str] | None) -> bool:
+    """Whether declared values alone keep U+FFFD out."""
+    return values is not None and not any(LOST in value for value in values)
+
+
+def _whole_characters(name: str, key: str) -> Expectation:
+    rule = "no U+FFFD, the sign of lost bytes"
+    return gxe.ExpectColumnValuesToNotMatchRegex(
+        column=name, regex=LOST, meta=_meta(rule, name, key, LOST_BYTES)
+    )
+
+
+def _of_unsound(table: pl.DataFrame) -> str:
+    return f"{UNSOUND}; {CONVERT}" if (table[FORM] == UNDECODED).any() else UNSOUND
+
+
+def _of_lost(values: pl.Series) -> str:
+    """What to do where bytes were lost; the rule alone tells the rest."""
+    lossy = values.dtype == pl.String and values.str.contains(LOST, literal=True).any()
+    return LOST_BYTES if lossy else ""
+
+
 def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
     """The label is never missing, is a declared class, and every class occurs."""
     label = judgement.data.label
@@ -144,8 +209,15 @@ def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
     yield gxe.ExpectColumnValuesToBeInSet(
         column=label.column,
         value_set=label.values,
-        meta=_meta(f"one of the classes {', '.join(label.values)}", label.column, f"{key}.values"),
+        meta=_meta(
+            f"one of the classes {', '.join(label.values)}",
+            label.column,
+            f"{key}.values",
+            _of_lost(table[label.column]),
+        ),
     )
+    if not _is_closed(label.values):
+        yield _whole_characters(label.column, key)
     yield gxe.ExpectColumnDistinctValuesToContainSet(
         column=label.column,
         value_set=label.values,

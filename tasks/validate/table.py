@@ -15,7 +15,7 @@ from tasks.ingest.described import (
 )
 from tasks.ingest.division import validation_rows
 from tasks.plan.base import crossing
-from tasks.plan.data import Number
+from tasks.plan.data import FORM, SOUND, Data, Number
 from tasks.plan.judgement import Judgement
 from tasks.plan.limits import PSEUDO
 from tasks.plan.plan import Plan
@@ -59,7 +59,8 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
     Returns:
         The same rows, in plain types: declared columns typed (surplus ones as they are), then
         ``form of C`` for each number, ``group by A`` for each audited attribute (null when
-        unknown) and, with a unit, whether the unit is also in the training part.
+        unknown, or measured of a sample that can't be used) and, with a unit, whether the unit is
+        also in the training part.
     """
     columns = {name: c for name, c in judgement.data.described().items() if name in raw.columns}
     forms = [
@@ -84,6 +85,11 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
         return table
     seen = training[unit].cast(pl.String).unique().drop_nulls()
     return table.with_columns(raw[unit].cast(pl.String).is_in(seen.implode()).alias(SEEN_IN_TRAINING))
+
+
+def measured_columns(data: Data) -> set[str]:
+    """Columns that follow from the payload: they mean nothing where ``form`` says that it can't be used."""
+    return set() if data.payload is None else set(data.described()) - set(data.columns) - {FORM}
 
 
 def fit_rows(training: pl.DataFrame, plan: Plan) -> pl.DataFrame:
@@ -142,4 +148,7 @@ def _level(judgement: Judgement, parts: tuple[str, ...]) -> pl.Expr:
         else level_of(judgement.protected[part]).replace({UNKNOWN: None})
         for part in parts
     ]
-    return pl.concat_str(levels, separator=" x ")
+    level = pl.concat_str(levels, separator=" x ")
+    if measured_columns(judgement.data).isdisjoint(_column_of(judgement, part) for part in parts):
+        return level
+    return pl.when(pl.col(FORM) == SOUND).then(level)

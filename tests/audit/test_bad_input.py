@@ -8,6 +8,7 @@ import pytest
 
 from flows.audit import run_audit
 from tasks.audit.audit import audit
+from tasks.audit.publishing import Wish
 from tasks.errors import PlanError
 
 from .conftest import Write, asked
@@ -181,14 +182,14 @@ def test_no_output_takes_the_place_of_another_file(planted: Write, tmp_path: Pat
     question, folder = asked(path, limits=limits), tmp_path / "folder"
     folder.mkdir()
     with pytest.raises(PlanError) as refused:
-        run_audit(question, folder / ".." / path.name, link, folder)
+        run_audit(question, folder / ".." / path.name, link, Wish(limits))
     assert refused.value.exit_code == 2
     assert len(refused.value.problems) == 3
     told = "\n".join(refused.value.problems)
     for words in (
         "FILE and --json are one file",
         "--limits and --html are one",
-        "--publish .*found a folder",
+        "a folder for counts.json and index.html is expected, found a file",
     ):
         assert re.search(words, told), told
     with pytest.raises(PlanError, match="--json and --html are one file"):
@@ -208,10 +209,11 @@ def test_unknown_groups_and_missing_ones_are_told_apart_in_all_batches(
 
 
 def test_counts_too_many_to_be_protected_are_not_published(tmp_path: Path) -> None:
-    path, published = tmp_path / "many.csv", tmp_path / "published.json"
+    path, published = tmp_path / "many.csv", tmp_path / "published"
     pl.DataFrame(
         {"truth": [0, 1] * 600, "guess": [0, 1] * 600, "group": [i // 8 for i in range(1200)]}
     ).write_csv(path)
     with pytest.raises(PlanError, match="at most 1200 counts are published at once, these tables have 1359"):
-        run_audit(asked(path), None, None, published)
+        run_audit(asked(path), tmp_path / "record.json", None, Wish(published), tmp_path / "var")
     assert not published.exists()
+    assert not (tmp_path / "record.json").exists()

@@ -13,7 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from flows.cli import audit
 from tasks.audit.audit import Asked
+from tasks.errors import PlanError
 
 from .conftest import Write
 
@@ -100,12 +102,17 @@ def test_wrong_commands_are_2(planted: Write, tmp_path: Path) -> None:
     assert run("replay", tmp_path / "none.json", "--retrain").returncode == 2
 
 
-def test_counts_fit_to_publish_are_written(compas: Asked, tmp_path: Path) -> None:
-    published = tmp_path / "counts.json"
+def test_counts_fit_to_publish_are_written(
+    compas: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_VAR", str(tmp_path / "var"))
+    published = tmp_path / "public"
     columns = ("--label", "label_value", "--prediction", "score", "--group", "race")
     done = run("audit", compas.file, *columns, "--publish", published)
-    publication = json.loads(published.read_text())
-    shown = [count for table in publication["tables"] for count in table["counts"] if count is not None]
-    assert publication["hidden"] > 0
-    assert not [count for count in shown if 0 < count < publication["threshold"]]
-    assert f"{publication['hidden']} counts hidden" in done.stdout
+    counts = json.loads((published / "counts.json").read_text())["counts"]
+    shown = [count for table in counts["tables"] for count in table["counts"] if count is not None]
+    assert counts["hidden"] > 0
+    assert not [count for count in shown if 0 < count < counts["threshold"]]
+    assert f"{counts['hidden']} counts hidden" in done.stdout
+    with pytest.raises(PlanError, match=r"--epsilon, .* go with --publish DIR"):
+        audit(compas.file, "label_value", "score", ["race"], epsilon=1.0)

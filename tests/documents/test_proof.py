@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,12 @@ from tasks.documents.sourced import Evidence, Sourced
 from tasks.errors import EvidenceError, PlanError
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
+from tasks.mitigate.records import Decision
 from tasks.plan.load import load_plan, read_statements
+from tasks.plan.locked import lock
 from tasks.plan.statements import Statements
+from tasks.privacy.records import Mechanism, Spent
+from tasks.train.records import Trained
 
 LARGE = shutil.ignore_patterns("raw", "prepared")
 TEMPLATES = Path(__file__).parents[2] / "tasks" / "documents" / "pages"
@@ -103,6 +108,64 @@ def test_a_missing_page_is_named(crashed: Path) -> None:
     assert check_documents(crashed) == [
         "documents/annex_iv.html: is missing; `assay documents --write` makes it"
     ]
+
+
+FROZEN = Trained(
+    folder="model",
+    files=(),
+    digest="ab" * 32,
+    history=(),
+    best_epoch=3,
+    validation={"accuracy": 0.86},
+    parameters=2_000,
+    flops=10**6,
+    device="cpu",
+    threads=1,
+    torch="2.13.0",
+    fit_rows=2_700,
+    validation_rows=500,
+)
+DECISION = Decision(
+    attribute="sex",
+    columns=("sex",),
+    groups=(),
+    accuracy=0.84,
+    accuracy_before=0.85,
+    notes=("The common threshold is kept by X (7): fewer than 50 validation rows",),
+    sentence="Decides by sex: thresholds 0.41 for Female, 0.50 for Male",
+)
+SPENT = Spent(epsilon=2.98, delta=1e-5, clip=1.0, mechanism=Mechanism(noise=1.25, rate=0.01, steps=800))
+
+
+def model_card(folder: Path, **more: Any) -> str:
+    """The page of a run that froze a model of Adult's plan, and was ended then."""
+    dossier, plans = Dossier(folder), TEMPLATES.parents[2] / "data"
+    dossier.add("plan", lock(load_plan("adult", plans), (), plans, folder))
+    dossier.add("freeze", FROZEN.model_copy(update=more))
+    dossier.add("ending", Ending(ending="Crashed", message="OSError: disk full"))
+    write_documents(folder)
+    page = (folder / "documents" / "model_card.html").read_text()
+    return re.sub(r"<[^>]*>", "", page)
+
+
+def test_a_model_card_tells_what_was_promised_what_is_read_and_which_rows_were_made(tmp_path: Path) -> None:
+    page = model_card(
+        tmp_path, decision=DECISION, privacy=SPENT, made_rows=120, made_by={"resampling": 70, "synthesis": 50}
+    )
+    assert "Differentially private: accountant: rdp; " in page
+    assert "delta: 1e-05; epsilon: 2.98; mechanism.noise: 1.25;" in page
+    assert "Each decision reads a protected attribute. accuracy: 0.84; accuracy_before: 0.85; " in page
+    assert "sentence: Decides by sex: thresholds 0.41 for Female, 0.50 for Male" in page
+    assert "notes: The common threshold is kept by X (7): fewer than 50" in page
+    made = "made by {}{} of the rows learned from: {}; no row for validation or testing is made"
+    assert made.format("resampling", 70, "drawn again") in page
+    assert made.format("synthesis", 50, "generated") in page
+
+
+def test_a_model_card_says_none_of_it_of_a_plain_model(tmp_path: Path) -> None:
+    page = model_card(tmp_path)
+    assert "2,700 rows; 500 for validation" in page
+    assert not re.search("Differentially private|reads a protected attribute|made by", page)
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)

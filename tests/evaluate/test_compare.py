@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 
-from tasks.evaluate.changes import metric_change, rate_changes
-from tasks.evaluate.compare import _amounts, compare_set, front, levelling_down
-from tasks.evaluate.compared import Change, GroupChange, SetChange, Variant
+from tasks.evaluate.changes import UNDEFINED, metric_change, rate_changes
+from tasks.evaluate.compare import _amounts, compare_set, front
+from tasks.evaluate.compared import Change, SetChange, Variant
+from tasks.evaluate.flips import flip_change, framed
 from tasks.evaluate.influence import freedom
 from tasks.evaluate.joint import BEFORE, Joint, count_joint
 from tasks.evaluate.paired import compare_right
@@ -25,6 +27,7 @@ from tasks.fairness.metrics import RATES
 from tasks.fairness.table import METRICS
 from tasks.plan import load_plan
 from tasks.plan.judgement import Judgement, Limit, TooSmall
+from tasks.report.compare_table import lines_of
 
 ADULT = load_plan("adult", Path(__file__).parents[2] / "data").judgement
 GAPS = (
@@ -236,53 +239,9 @@ def test_a_group_without_rows_in_a_denominator_is_undefined() -> None:
     rows = WORKED.filter((pl.col("sex") == "M") | (pl.col("label") == "0"))
     found = compared(rows, judgement_of(("equal_opportunity_difference",)))
     (limit,) = found.limits
-    assert (limit.change, limit.low, limit.levelling_down) == (None, None, False)
+    assert (limit.change, limit.low, limit.levelling_down) == (None, None, None)
     (women,) = (one for one in found.groups if (one.group, one.rate) == ("F", "tpr"))
     assert (women.n, women.before, women.change, women.shown) == (0, None, None, "not shown")
-
-
-LEVELLED = table(
-    {
-        ("F", "1"): (50, 0, 0, 50),
-        ("M", "1"): (60, 100, 0, 40),  # TPR 0.8 -> 0.3, below the women's 0.5
-        ("F", "0"): (10, 0, 0, 90),
-        ("M", "0"): (20, 0, 0, 180),
-    }
-)
-HELPED = table(
-    {
-        ("F", "1"): (50, 0, 20, 30),  # 0.5 -> 0.7
-        ("M", "1"): (150, 10, 0, 40),  # 0.8 -> 0.75
-        ("F", "0"): (10, 0, 0, 90),
-        ("M", "0"): (20, 0, 0, 180),
-    }
-)
-
-
-@pytest.mark.parametrize(
-    ("rows", "metric", "levelled"),
-    [
-        (LEVELLED, "equal_opportunity_difference", False),  # 0.3 apart became 0.2: not shown with so few
-        (pl.concat([LEVELLED] * 9), "equal_opportunity_difference", True),
-        (pl.concat([LEVELLED] * 9), "equal_opportunity_ratio", False),  # 0.5/0.8 became 0.3/0.5: no better
-        (pl.concat([LEVELLED] * 9), "tpr_minimum", None),
-        (pl.concat([LEVELLED] * 9), "ppv_difference", None),
-        (pl.concat([HELPED] * 9), "equal_opportunity_difference", False),
-        (pl.concat([WORKED] * 9), "equalized_odds_difference", False),
-    ],
-)
-def test_levelling_down(rows: pl.DataFrame, metric: str, levelled: bool | None) -> None:  # noqa: FBT001
-    """A gap that closes because men lose and nobody gains; not where women gain, nor where none is shown."""
-    (limit,) = compared(rows, judgement_of((metric,))).limits
-    assert limit.levelling_down is levelled
-
-
-def test_a_ratio_is_levelled_down_where_it_rises() -> None:
-    rose = Change(before=0.5, after=0.9, change=0.4, low=0.3, high=0.5)
-    fell: dict[str, Any] = {"before": 0.4, "after": 0.2, "change": -0.2, "low": -0.3, "high": -0.1}
-    men = GroupChange(attribute="sex", group="M", rate="selection_rate", n=9, gained=0, lost=2, **fell)
-    assert levelling_down("demographic_parity_ratio", rose, [men])
-    assert not levelling_down("demographic_parity_difference", rose, [men])
 
 
 def test_the_front_keeps_what_no_other_beats() -> None:
@@ -303,3 +262,50 @@ def test_a_class_that_one_model_never_predicts_has_its_place() -> None:
     ((change, counts), _) = rate_changes(joint, RATES["tpr"], "1")
     assert (change.before, change.after, counts) == (0.0, 0.7, (100, 70, 0))
     assert BEFORE not in judgement_of(()).protected
+
+
+TEMPLATES = load_plan("hate-speech", Path(__file__).parents[2] / "data").judgement.sets["templates"]
+
+
+def told_apart(rows: list[tuple[str, str, str, str]]) -> Change:
+    """Of (frame, label, before, after)."""
+    frame = pl.DataFrame(rows, schema=["unit", "label", "before", "after"], orient="row")
+    frame = frame.with_columns(identity=pl.Series(["women", "men"] * len(frame))[: len(frame)])
+    cube = count_joint(frame["before"], frame["after"], frame, TEMPLATES)
+    return flip_change(Joint.of(cube, ("identity",)).whole())
+
+
+def test_flips_are_pairs_of_one_frame_and_class() -> None:
+    """By hand: 3 rows told 2 + 1 are 2 of 3 pairs; rows of another class or frame are no pair."""
+    t, n = "toxic", "nontoxic"
+    first = [("a", n, t, n), ("a", n, t, n), ("a", n, n, n)]  # 2/3 -> 0
+    second = [("b", n, n, n), ("b", n, t, n), ("b", t, t, t)]  # 1/1 -> 0
+    third = [("c", n, n, t), ("c", n, n, n)]  # 0 -> 1
+    alone = [("d", n, t, n), ("d", t, n, t)]
+    found = told_apart([*first, *second, *third, *alone])
+    assert (found.before, found.after) == (pytest.approx(5 / 9), pytest.approx(1 / 3))
+    moved = np.array([-2 / 3, -1, 1])
+    wide = student.isf(0.025, 2) * moved.std(ddof=1) / sqrt(3)
+    assert (found.change, found.low) == (pytest.approx(moved.mean()), pytest.approx(-1.0))
+    assert found.high == pytest.approx(min(1, moved.mean() + wide))
+    assert found.shown == "not shown"
+    assert told_apart(alone) == UNDEFINED
+    assert told_apart([*first, *alone]).low is None
+    assert told_apart([(frame, n, *told) for frame in "ab" for told in ((t, t), (n, t))]).low is None  # alike
+
+
+def test_flips_are_told_where_the_unit_is_a_frame() -> None:
+    assert framed(TEMPLATES)
+    assert not framed(TEMPLATES.model_copy(update={"unit": None}))
+    assert not framed(ADULT)
+    rows = [(f"s{i}", "nontoxic", "toxic" if i % 2 else "nontoxic", "nontoxic") for i in range(30)]
+    fallen = told_apart([*rows, *((frame, label, "nontoxic", after) for frame, label, _, after in rows)])
+    assert (fallen.before, fallen.after, fallen.shown) == (0.5, 0.0, "fell")
+    changes = SetChange(on="templates", rows=60, accuracy=UNDEFINED, limits=(), groups=(), flips=fallen)
+    variant = Variant(name="masking", mitigation=(), settings={}, recipe="", changes=(changes,))
+    _, line = lines_of(variant)
+    assert (line.what, line.value) == (
+        "pairs told apart by the term alone, on templates (none: 0.5000)",
+        "0.0000",
+    )
+    assert line.change.startswith("-0.5000 (-0.6")

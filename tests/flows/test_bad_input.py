@@ -69,7 +69,7 @@ def flipped(workspace: Workspace, assay: Assay) -> None:
 
 SOURCES = {
     "truncated": (truncated, ["file:train.csv: sha256 ", " is expected, found ", "bytes)"]),
-    "unreachable": (unreachable, ["there is no file train.csv", "ASSAY_MIRROR"]),
+    "unreachable": (unreachable, ["there is no file or folder train.csv", "ASSAY_MIRROR"]),
     "altered": (
         flipped,
         ["raw/test.csv: sha256 ", " is expected, found ", "Delete what follows and run again"],

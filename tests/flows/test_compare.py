@@ -13,6 +13,10 @@ from .conftest import Assay, Workspace
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FURTHER = {
+    # Of some cell there are fewer rows than each is to have neighbours: it can't be carried out.
+    "cells": {
+        "mitigation": [{"kind": "synthesis", "attribute": "sex x race", "minimum": 400, "neighbours": 50}]
+    },
     "half": {"mitigation": [{"kind": "reweighing", "attribute": "sex", "strength": 0.5}]},
 }
 
@@ -35,7 +39,11 @@ def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
     (folder,) = (path for path in (blank.top / "var/compare/tiny").iterdir() if path.name != "checkpoints")
     found = json.loads((folder / "compare.json").read_bytes())
     variants = {one["name"]: one for one in found["variants"]}
-    assert list(variants) == ["none", "plan", "half"]
+    assert list(variants) == ["none", "plan", "cells", "half"]
+    cells = variants.pop("cells")
+    assert cells["refused"].startswith("synthesis by sex x race: ")
+    assert (cells["weights"], cells["judged"], cells["changes"], cells["allowance"]) == ("", [], [], None)
+    assert f"cells could not be trained: {cells['refused'][:30]}" in done.output
     assert len({one["weights"] for one in variants.values()}) == 3
     parity = {name: one["judged"][0]["measurement"] for name, one in variants.items()}
     assert parity["plan"] < parity["half"] < parity["none"]
@@ -46,18 +54,23 @@ def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
     page = (folder / "compare.html").read_text()
     assert "<script" not in page
     assert "A comparison is no way to choose." in page
+    assert "could not be trained: synthesis by sex x race: " in page
+    assert not any("cells" in front for front in found["fronts"].values())
 
     assert blank.query("select * from registered_models") == []
     nested = blank.query(
-        "select r.name, p.value from runs r "
+        "select r.name, p.value, r.status from runs r "
         "join params p on p.run_uuid = r.run_uuid and p.key = 'mitigation' "
         "join tags t on t.run_uuid = r.run_uuid and t.key = 'mlflow.parentRunId' order by r.start_time"
     )
     assert nested == [
-        ("none", "none"),
-        ("plan", "reweighing (attribute sex)"),
-        ("half", "reweighing (attribute sex, strength 0.5)"),
+        ("none", "none", "FINISHED"),
+        ("plan", "reweighing (attribute sex)", "FINISHED"),
+        ("cells", "synthesis (attribute sex x race, minimum 400, neighbours 50)", "FAILED"),
+        ("half", "reweighing (attribute sex, strength 0.5)", "FINISHED"),
     ]
+    ((because,),) = blank.query("select value from tags where key = 'assay.refused'")
+    assert because == cells["refused"]
     (parent,) = blank.query("select artifact_uri from runs where name = 'Compared: compare tiny'")
     assert {path.name for path in Path(parent[0].removeprefix("file://")).iterdir()} == {
         *("compare.html", "compare.png", "compare.json", "description.md"),
@@ -66,7 +79,7 @@ def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
     blank.judgement(test_set={"max_judgements": 3})  # a twentieth each is spent, a third each is asked for
     refused = assay(blank.top, "compare", "tiny")
     assert refused.code == 3, refused
-    assert "3 models are to be judged, and there is room for 2: each spends one" in refused.output
+    assert "4 models are to be judged, and there is room for 2: each spends one" in refused.output
     assert "train none" not in refused.errors
     unread = assay(blank.top, "compare", "adlut")
     assert unread.code == 2, unread

@@ -7,11 +7,15 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 
 from infra.embedded import LOCAL_API
+from tasks.train import again
 
 from .conftest import REGISTERED_STEPS, SCRIPT, Assay, Workspace, body, steps
 
@@ -57,7 +61,19 @@ def flow_state(assay: Assay, workspace: Workspace, run: int) -> dict[str, str]:
     return state
 
 
-def test_killed_run_is_filed_by_the_next_start_which_goes_on(workspace: Workspace, assay: Assay) -> None:
+def trained_again(dossier: Path, workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """What its plan trains where nothing is killed."""
+    folder.mkdir()
+    (folder / "dataset.json").write_text(json.dumps(body(dossier, "data")))
+    with chdir(workspace.top):
+        again.main(dossier, folder / "dataset.json", folder)
+    loaded: dict[str, Any] = json.loads((folder / "trained.json").read_text())
+    return loaded
+
+
+def test_killed_run_is_filed_by_the_next_start_which_goes_on(
+    workspace: Workspace, assay: Assay, tmp_path: Path
+) -> None:
     slowly(workspace)
     before = workspace.registry()
     kill_in_training(workspace, assay)
@@ -78,7 +94,11 @@ def test_killed_run_is_filed_by_the_next_start_which_goes_on(workspace: Workspac
     assert ending["ending"] == "Crashed"
     assert "is gone: killed" in ending["message"]
     assert workspace.is_signed(killed)
-    assert body(resumed, "freeze")["resumed_from"] >= 1
+    freeze, undisturbed = body(resumed, "freeze"), trained_again(resumed, workspace, tmp_path / "again")
+    assert freeze["resumed_from"] >= 1
+    assert undisturbed["resumed_from"] is None
+    assert freeze["digest"] == undisturbed["digest"]
+    assert freeze["history"] == undisturbed["history"]
     replayed = assay(workspace.top, "replay", str(killed))
     assert replayed.code == 3, replayed
     assert "the run ended before a model was judged: Crashed" in replayed.lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .conftest import Assay, Workspace, body
+from .tiny import ROWS
 
 pytestmark = pytest.mark.slow
 
@@ -17,13 +18,15 @@ def test_a_model_that_decides_by_group_says_so_and_replays(blank: Workspace, ass
         {"kind": "resampling", "attribute": "sex", "strength": 0.5},
         {"kind": "constraint", "attribute": "sex", "metric": "equalized_odds"},
         {"kind": "calibration", "attribute": "sex"},
-        {"kind": "thresholds", "attribute": "sex", "metric": "equalized_odds", "slack": 0.05},
+        {"kind": "thresholds", "attribute": "sex", "metric": "demographic_parity", "slack": 0.05},
     ]
     blank.write(document)
     done = assay(blank.top, "retrain", "tiny")
     assert done.code in (0, 4), done
     freeze = body(blank.dossiers()[-1], "freeze")
+    assert freeze["made_by"] == {"resampling": freeze["made_rows"]}
     assert freeze["made_rows"] > 0
+    assert body(blank.dossiers()[-1], "opening")["rows"] == ROWS["test"], "a made row is no test row"
     assert max(epoch["excess"] for epoch in freeze["history"]) > 0
     assert freeze["decision"]["sentence"].startswith("Decides by sex: ")
     ((description,),) = blank.query("select description from model_versions")

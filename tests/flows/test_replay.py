@@ -81,7 +81,7 @@ def test_folder_copied_elsewhere_is_rebuilt(dossier: Path, replayed: Callable[..
 def test_folder_without_its_rows_says_where_they_were_looked_for(dossier: Path, assay: Assay) -> None:
     done = assay(dossier.parent, "replay", "dossier")
     assert done.code == 1, done
-    assert "there is no file train.csv" in done.errors
+    assert "there is no file or folder train.csv" in done.errors
     assert "Traceback" not in done.errors
 
 

@@ -1,5 +1,6 @@
 """Archives are pinned by what they hold, not by how they were packed."""
 
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from tasks.errors import SourceError
 from tasks.evidence.digest import digest_of
-from tasks.ingest.archive import digest_archive, files_in, repack
+from tasks.ingest.archive import digest_archive, files_in, pack, repack
 
 from .archives import tar, zipped
 from .conftest import sha256
@@ -38,6 +39,17 @@ def test_truncated_archive_is_named(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar.gz", {"a": bytes(range(256)) * 99}, "w:gz")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(SourceError, match=r"a\.tar\.gz: not a whole archive"):
+        digest_archive(path)
+
+
+@pytest.mark.parametrize(("place", "what"), [(8, 1), (10, 77)])  # encrypted; packed in a way unknown here
+def test_zip_that_this_program_cannot_read_is_named(tmp_path: Path, place: int, what: int) -> None:
+    path = zipped(tmp_path / "zip", {"a.txt": b"one"})
+    content = bytearray(path.read_bytes())
+    for start, shift in ((content.index(b"PK\x03\x04"), -2), (content.index(b"PK\x01\x02"), 0)):
+        content[start + place + shift] = what
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="not a whole archive"):
         digest_archive(path)
 
 
@@ -71,3 +83,43 @@ def test_repacking_nothing_or_a_name_twice_is_refused(tmp_path: Path) -> None:
         repack(archive, r"\.mp3$", tmp_path / "b.tar")
     with pytest.raises(SourceError, match=r"holds a\.wav more than once"):
         repack(archive, r"\w\.wav$", tmp_path / "b.tar")
+
+
+def write_folder(top: Path) -> Path:
+    for name, content in FILES.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(content)
+    return top
+
+
+def test_a_folder_is_packed_to_the_same_bytes_wherever_and_whenever(tmp_path: Path) -> None:
+    first, second = write_folder(tmp_path / "one"), write_folder(tmp_path / "deep" / "two")
+    (second / "a.txt").chmod(0o600)
+    os.utime(second / "a.txt", (1, 1))
+    (second / "empty").mkdir()
+    for folder in (first, second):
+        pack(folder, tmp_path / f"{folder.name}.tar")
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+    assert list(files_in(tmp_path / "one.tar")) == sorted(FILES.items())
+    assert digest_archive(tmp_path / "one.tar") == digest_archive(tar(tmp_path / "hand.tar", FILES, mtime=7))
+
+
+def test_a_folder_of_nothing_or_with_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "none" / "below").mkdir(parents=True)
+    with pytest.raises(SourceError, match="none holds no file"):
+        pack(tmp_path / "none", tmp_path / "a.tar")
+    for target in ("a.txt", "b"):  # to a file, and to a folder
+        folder = write_folder(tmp_path / f"linked {target}")
+        (folder / "link").symlink_to(folder / target)
+        with pytest.raises(SourceError, match="'link' is a link or a device; only files are expected"):
+            pack(folder, tmp_path / "a.tar")
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Different names would become one label."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w", encoding="latin-1", format=tarfile.GNU_FORMAT) as bundle:
+        bundle.addfile(tarfile.TarInfo("caf\xe9/1.png"))
+    for use in (digest_archive, lambda archive: list(files_in(archive))):
+        with pytest.raises(SourceError, match=r"the path 'caf\\udce9/1\.png' is not UTF-8; rename the file"):
+            use(path)

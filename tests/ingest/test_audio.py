@@ -72,9 +72,10 @@ def test_other_widths_are_rounded_to_16_bits(tmp_path: Path) -> None:
         (encoded(np.zeros(800, np.int16)), "silence: every sample is 0"),
         (encoded(np.tile(TONE, 9)), "4.5 s, at most 3 s expected"),
         (encoded(TONE)[:-1000], "cut short: 8044 bytes expected, found 7044"),
-        (b"", "not a whole recording that libsndfile can read"),
+        (b"", "0 bytes of another kind: WAV, FLAC or OGG is expected"),
         (b"RIFF, he said", "cut short"),
-        (b"no recording at all" * 99, "not a whole recording that libsndfile can read"),
+        (b"no recording at all" * 99, "1881 bytes of another kind: WAV, FLAC or OGG is expected"),
+        (b"fLaC" * 99, "not a whole recording that libsndfile can read"),
         (encoded(np.full(800, np.nan), subtype="FLOAT"), "samples that are no finite numbers"),
     ],
 )

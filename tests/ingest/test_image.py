@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ import polars as pl
 import pytest
 from PIL import Image as Pillow
 
-from tasks.errors import Refusal
+from tasks.errors import Refusal, SourceError
 from tasks.ingest.image import read
+from tasks.ingest.sources import fetch
 from tasks.plan.data import Image
+from tasks.plan.source import Source
 
 from .archives import tar, zipped
 
 FILES = {"type": "files", "pattern": r"(?P<digit>[a-z]+)/\w+\.(png|jpg)$"}
+BROKEN = "not a whole image that Pillow can read"
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
 
@@ -101,6 +105,24 @@ def test_archives_give_the_same_rows_however_packed(tmp_path: Path, packed: Any)
     assert read([backwards], image()).equals(frame)
 
 
+def test_a_folder_of_a_folder_for_each_class_is_fetched_and_read(tmp_path: Path) -> None:
+    for name, pixels in (("dog/2.png", GREY), ("cat/1.png", GREY + 1)):
+        path = tmp_path / "pets" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(encoded(pixels))
+    (tmp_path / "pets" / "README.md").write_text("of cats and dogs")
+    origin, raw = (tmp_path / "pets").as_uri(), tmp_path / "raw" / "pets.tar"
+    source = Source(name="pets.tar", sha256="0" * 64, part="all", origins=[origin])
+    with pytest.raises(SourceError, match="is expected, found") as caught:
+        fetch(source, raw, None)
+    found = re.search(r"found ([0-9a-f]{64})", str(caught.value))
+    assert found is not None
+    fetch(source.model_copy(update={"sha256": found[1]}), raw, None)
+    frame = read([raw], image())
+    assert frame["digit"].to_list() == ["cat", "dog"]
+    assert frame["image"].to_list() == [(GREY + 1).tobytes(), GREY.tobytes()]
+
+
 def test_shards_follow_each_other_and_sidecars_add_columns(tmp_path: Path) -> None:
     data = image({"type": "files", "pattern": r"\.png$"}, columns={"place": {"type": "category"}}, channels=1)
     told = {"place": "home", "digit": "cat", "camera": "not declared"}
@@ -119,14 +141,48 @@ def test_shards_follow_each_other_and_sidecars_add_columns(tmp_path: Path) -> No
     assert "camera" not in frame.columns
 
 
+def test_a_path_and_its_sidecars_that_disagree_are_told(tmp_path: Path) -> None:
+    pattern = r"(?P<digit>cat|dog)/(?P<year>\d+)?\D*\.png$"
+    data = image(
+        {"type": "files", "pattern": pattern},
+        label={"column": "digit", "values": ["cat", "dog"], "positive": "dog", "spellings": {"1": "dog"}},
+        columns={"year": {"type": "integer"}},
+    )
+    told = {
+        "cat/01a": ({"digit": "dog"}, None),
+        "cat/02b": ({"digit": None, "year": 2}, b"cat"),
+        "cat/03c": ({"year": 4}, b"1"),
+        "dog/04d": ({"digit": "dog", "year": "4.0"}, b"1"),
+        "dog/e": ({"year": 5}, b"cat"),
+        "dog/f": ({"digit": "dog"}, None),
+    }
+    files = {}
+    for name, (values, label) in told.items():
+        files[f"{name}.png"] = encoded(GREY)
+        files[f"{name}.json"] = json.dumps(values).encode()
+        files |= {f"{name}.cls": label} if label else {}
+    files["cat/03c.png"] = b"broken"
+    frame = read([tar(tmp_path / "a.tar", files)], data)
+    assert frame["form"].to_list() == [
+        "its path and its .json disagree on 'digit'",
+        "sound",
+        f"{BROKEN}; its path and its .cls disagree on 'digit'; its path and its .json disagree on 'year'",
+        "sound",
+        "its path and its .cls disagree on 'digit'",
+        "sound",
+    ]
+    assert frame["year"].to_list() == ["01", "02", "03", "04", "5", None]
+    backwards = read([tar(tmp_path / "b.tar", dict(reversed(files.items())))], data)
+    assert backwards.equals(frame)
+
+
 def test_a_corrupt_image_is_one_row_with_its_reason(tmp_path: Path) -> None:
     good = encoded(GREY)
     flipped = bytearray(good)
     flipped[-20] ^= 1
     files = {"cat/1.png": good[:-30], "cat/2.png": b"", "cat/3.png": bytes(flipped), "dog/4.png": good}
     frame = read([tar(tmp_path / "a.tar", files)], image())
-    reason = "not a whole image that Pillow can read"
-    assert frame["form"].to_list() == [reason, reason, reason, "sound"]
+    assert frame["form"].to_list() == [BROKEN, BROKEN, BROKEN, "sound"]
     assert frame["image"].null_count() == 3
     assert frame["digit"].to_list() == ["cat", "cat", "cat", "dog"]
 

@@ -227,7 +227,7 @@ def test_two_runs_at_once_take_turns(small: Small) -> None:
 def test_units_keep_their_side_when_rows_are_added(small: Small) -> None:
     small.document["judgement"]["test_set"] = {"fraction": 0.4}
     small.document["judgement"]["unit"] = "job"
-    small.document["judgement"]["data"]["columns"]["job"].pop("values")
+    small.document["judgement"]["data"]["columns"]["job"] = {"type": "category"}
     parts = []
     for count in (40, 90):
         small.files.clear()

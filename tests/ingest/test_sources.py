@@ -34,7 +34,7 @@ from tasks.plan.source import Source
 
 from .archives import tar
 from .conftest import sha256
-from .test_archive import FILES
+from .test_archive import FILES, write_folder
 
 CONTENT = b"a,b\n1,2\n" * 1000
 WRONG = b"a,b\n1,3\n" * 1000
@@ -373,3 +373,27 @@ def test_members_are_of_a_tar() -> None:
         Source(name="rows.zip", sha256="0" * 64, part="all", origins=["file:/x"], members="x")
     with pytest.raises(ValueError, match="a regular expression is expected"):
         Source(name="rows.tar", sha256="0" * 64, part="all", origins=["file:/x"], members="(")
+
+
+def test_a_folder_is_packed_and_pinned_by_what_it_holds(tmp_path: Path) -> None:
+    folder, raw = write_folder(tmp_path / "mirror" / "deep" / "pets"), tmp_path / "raw" / "pets.tar"
+    wrong = source(folder.as_uri(), name="pets.tar", digest="0" * 64)
+    digest = digest_archive(tar(tmp_path / "hand.tar", FILES))
+    with pytest.raises(SourceError, match=f"sha256 {'0' * 64} is expected, found {digest}"):
+        fetch(wrong, raw, None)
+    pinned = wrong.model_copy(update={"sha256": digest})
+    fetch(pinned, raw, None)
+    content = raw.read_bytes()
+    nowhere = pinned.model_copy(update={"origins": ["file:/nowhere"]})
+    fetch(nowhere, tmp_path / "other" / "pets.tar", tmp_path / "mirror")
+    assert (tmp_path / "other" / "pets.tar").read_bytes() == content
+    (folder / "a.txt").write_bytes(b"other")
+    with pytest.raises(SourceError, match=f"mirror/deep/pets: sha256 {digest} is expected"):
+        fetch(nowhere, raw, tmp_path / "mirror")
+    assert raw.read_bytes() == content
+
+
+def test_a_folder_needs_a_source_that_is_a_tar(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "pets")
+    with pytest.raises(SourceError, match=r"a source name that ends in \.tar is expected, found 'rows\.csv'"):
+        fetch(source(folder.as_uri()), tmp_path / "raw" / "rows.csv", None)

@@ -130,3 +130,29 @@ def test_names_and_spellings_of_the_source_become_the_plans(small: Small) -> Non
     pl.DataFrame({"sex": [1.0, 2.0, None]}).write_parquet(small.top / "rows.parquet")
     frame = read([small.top / "rows.parquet"], small.plan().judgement.data)
     assert frame["sex"].to_list() == ["M", "F", None]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_lost_bytes_stand_as_their_sign_in_every_format(small: Small, kind: str) -> None:
+    """Never as nothing, and never as an error of the library's."""
+    small.document["judgement"]["data"]["format"] = {"type": kind}
+    cities, path = [b"caf\xe9", b"caf\xe8", b"x"], small.top / f"rows.{kind}"
+    if kind == "parquet":
+        pl.DataFrame({"job": [*cities, None]}).write_parquet(path)
+    else:
+        lines = {
+            "csv": [b"job", *cities, b"?"],
+            "jsonl": [*(b'{"job": "%s"}' % city for city in cities), b'{"job": null}'],
+        }
+        path.write_bytes(b"\n".join(lines[kind]) + b"\n")
+    found = read([path], small.plan().judgement.data)["job"].to_list()
+    assert found == ["caf\ufffd", "caf\ufffd", "x", "?" if kind == "csv" else None]
+
+
+def test_half_a_character_of_json_is_lost_too(small: Small) -> None:
+    small.document["judgement"]["data"]["format"] = {"type": "jsonl"}
+    path = small.top / "rows.jsonl"
+    texts = [r"a\ud800b", r"\uDC01", r"\ud83d\ude00", r"\\ud800", r"\u00e9"]
+    path.write_text("".join(f'{{"job": "{text}"}}\n' for text in texts))
+    found = read([path], small.plan().judgement.data)["job"].to_list()
+    assert found == ["a\ufffdb", "\ufffd", "\U0001f600", r"\ud800", "\u00e9"]

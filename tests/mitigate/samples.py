@@ -36,8 +36,7 @@ def table_of(columns: dict[str, Any], protected: dict[str, Any], **more: Any) ->
 
 def sample_of(frame: pl.DataFrame, judgement: Judgement) -> Sample:
     """Fit rows that no step has touched, of different weights."""
-    weights = np.linspace(1, 2, frame.height)
-    return Sample(frame, describe(frame, judgement), weights, np.zeros(frame.height, bool))
+    return Sample.of(frame, describe(frame, judgement), np.linspace(1, 2, frame.height))
 
 
 def sizes(sample: Sample, *names: str) -> dict[tuple[str, ...], int]:

@@ -147,13 +147,83 @@ def test_a_crossing_and_bands(rows: ScoredRows) -> None:
     assert after.decision.columns == ("sex", "age")
 
 
-def test_a_group_without_a_class_is_refused(rows: ScoredRows) -> None:
-    few = rows.frame.with_columns(
-        sex=pl.when(pl.Series(rows.labels == 1) & (pl.int_range(ROWS) < 40))
-        .then(pl.lit("X"))
-        .otherwise("sex")
+METRICS = {
+    "demographic_parity": "validation",
+    "four_fifths": "validation",
+    "equal_opportunity": "positive validation",
+    "equalized_odds": "positive and negative validation",
+}
+"""Each metric, and the rows that its rates are taken of."""
+
+
+def thresholds(metric: str) -> list[Step]:
+    return steps({"kind": "thresholds", "metric": metric, "slack": 0.02})
+
+
+def with_level(rows: ScoredRows, counts: tuple[int, int], level: str = "X") -> ScoredRows:
+    """So many of the negative and positive rows moved to another level."""
+    moved = np.concatenate([np.flatnonzero(rows.labels == 1 - y)[:n] for y, n in enumerate(counts)])
+    own = rows.frame["sex"].to_numpy().copy()
+    own[moved] = level
+    return rows._replace(frame=rows.frame.with_columns(sex=own))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("few", [(1, 0), (49, 0), (0, 49)])
+def test_a_level_of_a_few_rows_moves_nobody_and_is_named(
+    rows: ScoredRows, metric: str, few: tuple[int, int]
+) -> None:
+    """With one row of a third level all were held to the rate of that row: .13 of accuracy lost."""
+    alone = after_training(RULE, rows, thresholds(metric), judgement())
+    after = after_training(RULE, with_level(rows, few), thresholds(metric), judgement())
+    assert alone is not None
+    assert after is not None
+    *others, rare = after.decision.groups
+    assert (rare.level, rare.rows, rare.threshold) == ("X", sum(few), 0.5)
+    for one, before in zip(others, alone.decision.groups, strict=True):
+        assert one.threshold == pytest.approx(before.threshold, abs=0.08)
+    assert after.decision.accuracy == pytest.approx(alone.decision.accuracy, abs=0.01)
+    least = {"validation": sum(few), "positive validation": few[1]}.get(METRICS[metric], 0)
+    assert after.decision.notes == (
+        f"The common threshold is kept by X ({least}): fewer than 50 {METRICS[metric]} rows",
     )
-    with pytest.raises(
-        Refusal, match=r"thresholds by sex: too few validation rows: .* none of X \(positive\)"
-    ):
-        after_training(RULE, rows._replace(frame=few), steps(ODDS), judgement())
+    assert not alone.decision.notes
+
+
+@pytest.mark.parametrize(
+    ("metric", "enough"),
+    [
+        ("demographic_parity", (50, 0)),
+        ("four_fifths", (0, 50)),
+        ("equal_opportunity", (0, 50)),
+        ("equalized_odds", (50, 50)),
+    ],
+)
+def test_a_level_of_fifty_rows_has_its_own_threshold(
+    rows: ScoredRows, metric: str, enough: tuple[int, int]
+) -> None:
+    after = after_training(RULE, with_level(rows, enough), thresholds(metric), judgement())
+    assert after is not None
+    assert not after.decision.notes
+    assert after.decision.groups[-1].threshold != 0.5
+
+
+def test_notes_of_both_steps_stand_in_the_record(rows: ScoredRows) -> None:
+    after = after_training(RULE, with_level(rows, (1, 0)), steps(CALIBRATION, ODDS), judgement())
+    assert after is not None
+    assert [note.partition(":")[0] for note in after.decision.notes] == [
+        "X keeps the common fit",
+        "The common threshold is kept by X (0)",
+    ]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_one_level_with_rows_enough_is_refused(rows: ScoredRows, metric: str) -> None:
+    female = np.flatnonzero((rows.frame["sex"] == "Female").to_numpy())
+    few = np.union1d(female[:49], np.flatnonzero((rows.frame["sex"] == "Male").to_numpy()))
+    kept = ScoredRows(rows.frame[few], rows.scores[few], rows.labels[few], rows.weights[few])
+    told = (
+        rf"thresholds by sex: two levels of 50 {METRICS[metric]} rows or more .*, found Female \(\d+\), Male"
+    )
+    with pytest.raises(Refusal, match=f"{told}.*Raise recipe.split.validation, name an attribute"):
+        after_training(RULE, kept, thresholds(metric), judgement())

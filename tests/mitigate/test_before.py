@@ -13,7 +13,8 @@ import torch
 from tasks.errors import Refusal
 from tasks.ingest.described import describe
 from tasks.ingest.text import made_of_text
-from tasks.mitigate.before import CHANGES, before_training
+from tasks.mitigate.before import CHANGES, before_training, made_by
+from tasks.mitigate.sample import Sample
 from tasks.model.text import TextFeatures
 from tasks.plan import mitigation
 from tasks.plan.load import parse_plan
@@ -82,7 +83,8 @@ def test_made_rows_are_fit_rows_and_never_validation_rows(sample: Training, step
     plain, stepped = with_steps(sample.plan), with_steps(sample.plan, step)
     without = prepare(sample.frame, sample.described, None, plain)
     after = prepare(sample.frame, sample.described, None, stepped)
-    assert after.made > 0
+    assert list(after.made) == [step["kind"]]
+    assert after.made[step["kind"]] > 0
     assert not without.made
     own = sample.frame.filter(held_out(sample.frame, stepped))
     own = own.filter(~after.features.unknown_rows(own))
@@ -125,9 +127,7 @@ def test_the_same_plan_gives_the_same_rows(sample: Training) -> None:  # noqa: F
 def test_each_step_works_on_what_the_one_before_left(sample: Training) -> None:  # noqa: F811
     judgement = sample.plan.judgement
     frame, described = sample.frame, sample.described
-    from tasks.mitigate.sample import Sample
-
-    rows = Sample(frame, described, np.ones(frame.height), np.zeros(frame.height, bool))
+    rows = Sample.of(frame, described, np.ones(frame.height))
     over = Resampling(kind="resampling", attribute="sex", way="over")
     weigh = Reweighing(kind="reweighing", attribute="sex")
     both = before_training(rows, [over, weigh], judgement, seed=1)
@@ -135,11 +135,42 @@ def test_each_step_works_on_what_the_one_before_left(sample: Training) -> None: 
     assert before_training(rows, [weigh, over], judgement, seed=1).weights.std() > 0
 
 
+def test_each_made_row_is_counted_for_the_step_that_made_it_last(sample: Training) -> None:  # noqa: F811
+    """Swapped, then generated, then drawn again: by kind, and never of a row that is held out."""
+    plan = with_steps(
+        sample.plan,
+        {"kind": "counterfactual", "attribute": "sex", "share": 0.5},
+        {"kind": "synthesis", "attribute": "sex", "minimum": 350},
+        {"kind": "resampling", "attribute": "sex", "way": "over"},
+    )
+    steps, held = plan.recipe.mitigation, held_out(sample.frame, plan)
+    frame = sample.frame.with_columns(row=pl.int_range(sample.frame.height))
+    rows = Sample.of(frame, sample.described, np.ones(frame.height)).at((~held).nonzero()[0])
+    alone = [before_training(rows, steps[:end], plan.judgement, seed=1) for end in (1, 2, 3)]
+    swapped, generated, _ = (made_by(found, steps) for found in alone)
+    assert swapped == {"counterfactual": round(0.5 * len(rows.maker))}
+    assert generated == {**swapped, "synthesis": len(alone[1].maker) - len(alone[0].maker)}
+    last = alone[2]
+    assert made_by(last, steps) == {**generated, "resampling": len(last.maker) - len(alone[1].maker)}
+    assert sum(made_by(last, steps).values()) == last.made.sum() == len(last.maker) - len(rows.maker)
+    assert last.frame.filter(~last.made).equals(rows.frame)
+    assert not set(last.frame["row"]) & set(frame.filter(held)["row"])
+    # Of rows that are left out nothing is told.
+    under = [steps[0], Resampling(kind="resampling", attribute="sex", way="under")]
+    fewer = made_by(before_training(rows, under, plan.judgement, seed=1), under)
+    assert list(fewer) == ["counterfactual"]
+    assert fewer["counterfactual"] < swapped["counterfactual"]
+    twice = [under[1], steps[0], steps[2]]
+    assert list(made_by(before_training(rows, twice, plan.judgement, seed=1), twice)) == [
+        *("counterfactual", "resampling"),
+    ]
+
+
 def test_swapped_texts_are_fit_rows_and_their_words_are_learned() -> None:
     swaps = [("woman", "person"), ("man", "guy")]
     without = prepared(text_plan())
     after = prepared(text_plan({"kind": "counterfactual", "swaps": swaps}))
-    assert after.made == (after.fit.labels.shape[0] - without.fit.labels.shape[0]) > 20
+    assert after.made["counterfactual"] == (after.fit.labels.shape[0] - without.fit.labels.shape[0]) > 20
     assert torch.equal(after.validation.labels, without.validation.labels)
     frame = pl.DataFrame({"text": ["person guy"]})
     assert 1 not in after.features.encode(frame)["tokens"]
@@ -175,7 +206,7 @@ def test_altered_images_are_fit_rows_alone() -> None:
     described = describe(frame, plain.judgement)
     without = prepare(frame, described, None, plain)
     after = prepare(frame, described, None, with_steps(plain, {"kind": "augmentation", "copies": 1}))
-    assert after.made == after.fit.labels.shape[0] - without.fit.labels.shape[0]
+    assert after.made == {"augmentation": after.fit.labels.shape[0] - without.fit.labels.shape[0]}
     counts = torch.bincount(after.fit.labels).tolist()
     assert counts == [2 * max(torch.bincount(without.fit.labels).tolist())] * 2
     assert torch.equal(after.validation.labels, without.validation.labels)

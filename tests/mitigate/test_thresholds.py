@@ -73,7 +73,7 @@ def test_no_thresholds_that_keep_the_gap_are_more_accurate(
     every = [rates(counts, places) for places in product(range(7), repeat=len(counts))]
     least = min(wrong for found, wrong in every if keeps(found, wanted))
     try:
-        thresholds = best_thresholds(counts, edges, wanted, NAMES[: len(counts)])
+        thresholds = best_thresholds(counts, edges, wanted)
     except Refusal:
         constant = [rates(counts, (place,) * len(counts))[1] for place in (0, 6)]
         assert min(constant) == pytest.approx(least), "refused where thresholds tell rows apart"
@@ -88,12 +88,12 @@ def test_worked_by_hand() -> None:
     edges = np.array([0.3, 0.6], np.float32)
     counts = np.array([[[8, 1, 1], [1, 8, 1]], [[1, 8, 1], [1, 1, 8]]], float)
     # With 0.3 for all: Female TPR 9/10, FPR 2/10; Male 9/10 and 9/10. Male from 0.6: 8/10 and 1/10.
-    thresholds = best_thresholds(counts, edges, step("equalized_odds", 0.1), NAMES[:2])
+    thresholds = best_thresholds(counts, edges, step("equalized_odds", 0.1))
     assert thresholds.tolist() == pytest.approx([0.3, 0.6])
     assert rates(counts, places_of(thresholds, edges))[1] == 6
     # Exactly the gap that is left: .1 is not more than .1, though the doubles differ in their last bit.
     with pytest.raises(Refusal, match=r"within a slack of 0.05 \(equalized_odds\) select"):
-        best_thresholds(counts, edges, step("equalized_odds", 0.05), NAMES[:2])
+        best_thresholds(counts, edges, step("equalized_odds", 0.05))
 
 
 def test_bins_hold_their_lower_edge_and_weights_are_added() -> None:
@@ -114,18 +114,6 @@ def test_many_scores_are_cut_at_quantiles() -> None:
     assert np.bincount(np.searchsorted(edges, scores, side="right")).max() <= 11
 
 
-@pytest.mark.parametrize(
-    ("metric", "lacking", "found"),
-    [("equalized_odds", 0, r"unknown \(negative\)"), ("equal_opportunity", 1, r"unknown \(positive\)")],
-)
-def test_a_group_without_a_class_is_refused(metric: str, lacking: int, found: str) -> None:
-    counts = np.full((3, 2, 4), 5.0)
-    counts[2, lacking] = 0
-    edges = np.array([0.2, 0.5, 0.7], np.float32)
-    with pytest.raises(Refusal, match=f"thresholds by sex: too few validation rows: .* none of {found}"):
-        best_thresholds(counts, edges, step(metric), NAMES)
-
-
 @pytest.mark.parametrize("metric", METRICS)
 def test_nine_groups_take_no_time_and_the_same_thresholds_each_time(metric: str) -> None:
     draw = np.random.default_rng(5)
@@ -135,11 +123,11 @@ def test_nine_groups_take_no_time_and_the_same_thresholds_each_time(metric: str)
     scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
     edges = bin_edges(scores)
     counts = count_scores(scores, truth, groups, np.ones(rows), edges)
-    wanted, names = step(metric, 0.02), [str(i) for i in range(9)]
+    wanted = step(metric, 0.02)
     start = perf_counter()
-    thresholds = best_thresholds(counts, edges, wanted, names)
+    thresholds = best_thresholds(counts, edges, wanted)
     assert perf_counter() - start < 5, "all boxes of two rates would take minutes"
     assert keeps(rates(counts, places_of(thresholds, edges))[0], wanted)
-    assert thresholds.tobytes() == best_thresholds(counts, edges, wanted, names).tobytes()
-    turned = best_thresholds(counts[::-1], edges, wanted, names)
+    assert thresholds.tobytes() == best_thresholds(counts, edges, wanted).tobytes()
+    turned = best_thresholds(counts[::-1], edges, wanted)
     assert turned[::-1].tolist() == thresholds.tolist(), "the order of the groups decides nothing"

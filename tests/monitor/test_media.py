@@ -1,15 +1,16 @@
-"""A look at a champion of texts, and of images: what describes them is logged, compared and counted."""
+"""A look at a champion of texts, images or recordings: what describes them is logged, compared, counted."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 
@@ -17,10 +18,12 @@ from tasks.errors import Refusal
 from tasks.evaluate.predict import predict_part
 from tasks.evaluate.predictions import write_predictions
 from tasks.fairness.cube import Cube
-from tasks.ingest.described import type_frame
+from tasks.ingest.audio import describe_samples
+from tasks.ingest.described import row_digests, type_frame
 from tasks.ingest.image import describe_pixels
 from tasks.ingest.parts import read_rows
 from tasks.ingest.text import made_of_text
+from tasks.model.audio import AudioFeatures, Spectrogram
 from tasks.model.image import ImageFeatures
 from tasks.model.inputs import Features
 from tasks.model.prediction_log import SETTING, prediction_log
@@ -30,13 +33,14 @@ from tasks.monitor.log import description_of, write_log
 from tasks.monitor.looking import compare_rows, count_labelled
 from tasks.monitor.records import Compared, NewRows
 from tasks.monitor.rows import read_new
-from tasks.plan.data import Classes
+from tasks.plan.data import SOUND, Classes
 from tasks.plan.judgement import Judgement
 from tasks.plan.load import load_plan
 from tasks.plan.monitoring import Monitoring
-from tests.explain.media import CNN, TRANSFORMER, trained
+from tests.explain.media import CNN, TRANSFORMER, recordings, trained
 from tests.flows.slices import slice_plan
 
+RATE = 8000
 AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -80,8 +84,9 @@ class Service:
         return read_new(watched, self.judgement, "1", self.dossier / "model", folder / "snapshot.parquet", AT)
 
 
-def served(top: Path, rows: pl.DataFrame, features: Features, settings: Mapping[str, Any]) -> Service:
-    judgement = load_plan("tiny", top / "data", []).judgement
+def served(
+    top: Path, rows: pl.DataFrame, features: Features, settings: Mapping[str, Any], judgement: Judgement
+) -> Service:
     rows = type_frame(rows, judgement).with_row_index("row_id")
     label = judgement.data.label
     assert isinstance(label, Classes)
@@ -97,18 +102,41 @@ def served(top: Path, rows: pl.DataFrame, features: Features, settings: Mapping[
 @pytest.fixture(scope="module")
 def texts(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     top = slice_plan("hate-speech", mirror, tmp_path_factory.mktemp("texts") / "workspace").top
-    data = load_plan("tiny", top / "data", []).judgement.data
-    rows = read_rows([top / "labeled_data.csv"], data)
+    judgement = load_plan("tiny", top / "data", []).judgement
+    rows = read_rows([top / "labeled_data.csv"], judgement.data)
     features = TextFeatures.fit("tweet", rows["tweet"].to_list(), "word", 200, 12, 8)
-    return served(top, rows, features, TRANSFORMER)
+    return served(top, rows, features, TRANSFORMER, judgement)
 
 
 @pytest.fixture(scope="module")
 def images(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     top = slice_plan("mnist", mirror, tmp_path_factory.mktemp("images") / "workspace").top
-    data = load_plan("tiny", top / "data", []).judgement.data
-    rows = read_rows([top / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")], data)
-    return served(top, rows, ImageFeatures("image", 28, 28, 1, 0.13, 0.31), CNN)
+    judgement = load_plan("tiny", top / "data", []).judgement
+    files = [top / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")]
+    rows = read_rows(files, judgement.data)
+    return served(top, rows, ImageFeatures("image", 28, 28, 1, 0.13, 0.31), CNN, judgement)
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Tones of 0.3 to 0.5 s, judged as spoken digits are."""
+    rows, ends = recordings(), np.random.default_rng(4).integers(2400, 4001, 60)
+    samples = [
+        np.frombuffer(tone, "<i2")[:end] for tone, end in zip(rows["recording"], ends.tolist(), strict=True)
+    ]
+    rows = heard(rows.drop("row_id", "recording"), samples).with_columns(form=pl.lit(SOUND))
+    spectrogram = Spectrogram(rate=RATE, samples=4000, window=256, hop=256, mels=12)
+    features = AudioFeatures.fit("audio", rows["audio"].to_list(), spectrogram, 3, resample=False)
+    judgement = load_plan("spoken-digits", Path("data"), []).judgement
+    rows = rows.with_columns(pl.Series("row_digest", row_digests(rows, judgement.data)))
+    return served(tmp_path_factory.mktemp("sounds"), rows, features, CNN, judgement)
+
+
+def heard(rows: pl.DataFrame, samples: Sequence[npt.NDArray[np.int16]]) -> pl.DataFrame:
+    """The rows with these recordings, described as ingest describes them."""
+    told = pl.DataFrame([describe_samples(one, RATE) for one in samples])
+    audio = pl.Series("audio", [one.astype("<i2").tobytes() for one in samples])
+    return rows.with_columns(audio, *told.get_columns())
 
 
 def drifted(compared: Compared) -> set[str]:
@@ -153,6 +181,23 @@ def test_images_are_watched_by_what_describes_them(images: Service, tmp_path: Pa
 
     _, compared, _ = images.look(tmp_path / "dimmed", dimmed)
     assert drifted(compared) == {"brightness", "contrast"}
+
+
+def test_recordings_are_watched_by_what_describes_them(sounds: Service, tmp_path: Path) -> None:
+    found, compared, log = sounds.look(tmp_path)
+    assert (found.rows, found.labelled, found.left_out) == (60, 60, {})
+    columns = ["form", "seconds", "loudness", "speaker", "accent"]  # `index` divides the data
+    assert [one.column for one in compared.drift] == columns
+    assert {one.value for one in (*compared.drift, *compared.predictions)} == {0.0}
+    assert compared.crossed == ()
+    assert "audio" not in pl.read_parquet(log).columns
+
+    def whispered(rows: pl.DataFrame) -> pl.DataFrame:
+        """A quarter as loud, and cut off after 0.3 seconds."""
+        return heard(rows, [np.frombuffer(audio, "<i2")[:2400] // 4 for audio in rows["audio"]])
+
+    _, compared, _ = sounds.look(tmp_path / "whispered", whispered)
+    assert drifted(compared) == {"seconds", "loudness"}
 
 
 def test_a_served_model_describes_what_it_is_asked_as_its_training_part_is(

@@ -18,12 +18,13 @@ from tasks.evidence.records import Dataset
 from tasks.ingest.parts import read_part
 from tasks.ingest.rebuild import fetch_parts
 from tasks.plan import Plan, parse_plan
-from tasks.privacy.keys import Key, file_mark, person_mark
+from tasks.privacy.keys import Key, file_mark
 from tasks.privacy.tokens import token
-from tasks.privacy.tombstones import Tombstone, Tombstones, write_tombstones
+from tasks.privacy.tombstones import Tombstones, write_tombstones
 
 SECRET = hashlib.sha256(b"of these tests").digest()
 KEY = Key(SECRET, "small")
+NAMES = "\ufeffANN\n".encode()  # as some editors write it
 ROWS = pl.DataFrame(
     {
         "who": [f"p{number // 2}" for number in range(40)],
@@ -52,7 +53,7 @@ DOCUMENT: dict[str, Any] = {
             "columns": {"who": "token", "born": "year", "secret": "remove"},
             "texts": ["note"],
             "recognise": ["name"],
-            "names": {"file": "names.txt", "sha256": hashlib.sha256(b"ann\n").hexdigest()},
+            "names": {"file": "names.txt", "sha256": hashlib.sha256(NAMES).hexdigest()},
         },
         "expectations": {"minimum_rows": {"train": 1, "test": 1}},
         "limits": [{"metric": "accuracy_difference", "attribute": "label", "limit": 0.1}],
@@ -68,7 +69,7 @@ def own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ASSAY_PRIVACY_KEY", SECRET.hex())
     settings.cache_clear()
-    (tmp_path / "names.txt").write_bytes(b"ann\n")
+    (tmp_path / "names.txt").write_bytes(NAMES)
     yield
     settings.cache_clear()
 
@@ -121,9 +122,8 @@ def test_the_forgotten_are_left_out_by_unit_and_by_row(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, csv())
     rows = rows_of(plan, fetch_parts(plan, tmp_path / "made", None, tmp_path))
     digest = rows["row_digest"][39]
-    gone = (("unit", "p3"), ("row", digest))
-    stones = [Tombstone(mark=person_mark(KEY, by, value), by=by, on="2026-11-22") for by, value in gone]  # type: ignore[arg-type]
-    write_tombstones(tmp_path, Tombstones(fingerprint=KEY.fingerprint, gone=tuple(stones)))
+    stones = Tombstones(fingerprint=KEY.fingerprint, gone=()).with_one(KEY, "unit", "P3 ", "2026-11-22")
+    write_tombstones(tmp_path, stones.with_one(KEY, "row", digest.upper(), "2026-11-22"))
     assert "p3" not in (tmp_path / "forgotten.json").read_text()
     dataset = fetch_parts(plan, tmp_path / "later", None, tmp_path)
     left = rows_of(plan, dataset)

@@ -1,6 +1,7 @@
 """Noisy steps and their accountant: what a row can change, and what that is called."""
 
 import math
+import secrets
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -59,7 +60,6 @@ def test_a_step_adds_noise_once_however_many_pieces_its_rows_come_in(pieces: int
     nn.init.zeros_(network.weight)
     sgd = torch.optim.SGD(network.parameters(), lr=1.0)
     steps = PrivateSteps(network, sgd, Mechanism(noise=noise, rate=0.5, steps=1), 12, clip, at_once=4)
-    steps.begin_epoch()
     rows = {
         "x": torch.zeros(6, 4000),
         "y": torch.zeros(6, 1),
@@ -70,12 +70,50 @@ def test_a_step_adds_noise_once_however_many_pieces_its_rows_come_in(pieces: int
     assert float(network.weight.detach().std()) == pytest.approx(expected, rel=0.08)
 
 
+def noisy_weights(monkeypatch: pytest.MonkeyPatch, told: int) -> torch.Tensor:
+    """Rows drawn, then weights after a step, with the operating system telling ``told`` and nothing else."""
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: told.to_bytes(64, "little")[:size])
+    monkeypatch.setattr(secrets, "randbits", lambda bits: told % 2**bits)
+    network = nn.Linear(3, 1)
+    nn.init.zeros_(network.weight)
+    sgd = torch.optim.SGD(network.parameters(), lr=1.0)
+    steps = PrivateSteps(network, sgd, Mechanism(noise=1.0, rate=0.5, steps=1), 200, 1.0, at_once=4)
+    drawn = torch.zeros(200).index_fill(0, steps.draw(), 1.0)
+    steps.step([{"x": torch.zeros(0, 3), "y": torch.zeros(0, 1)}], squares)
+    return torch.cat([drawn, network.weight.detach()[0]])
+
+
+def test_every_bit_of_256_decides_which_rows_are_drawn_and_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator of torch on the CPU would look at the low 32 of them, and 2^32 seeds are soon tried."""
+    key = 0x9E3779B97F4A7C15F39CC0605CEDC834
+    torch.manual_seed(0)
+    found = noisy_weights(monkeypatch, key)
+    torch.manual_seed(1)
+    assert torch.equal(found, noisy_weights(monkeypatch, key))  # nothing is drawn from elsewhere
+    for bit in (0, 31, 32, 40, 63, 64, 255):
+        other = noisy_weights(monkeypatch, key ^ 1 << bit)
+        assert not torch.equal(found[:200], other[:200])
+        assert (found[200:] != other[200:]).all()
+
+
+def test_no_two_draws_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, fresh = list[bytes](), secrets.token_bytes
+    monkeypatch.setattr(secrets, "token_bytes", lambda size: keys.append(fresh(size)) or keys[-1])
+    network = nn.Linear(3, 1)
+    sgd = torch.optim.SGD(network.parameters(), lr=1.0)
+    steps = PrivateSteps(network, sgd, Mechanism(noise=1.0, rate=0.5, steps=1), 200, 1.0, at_once=4)
+    for _ in range(2):
+        steps.draw()
+        steps.step([{"x": torch.zeros(0, 3), "y": torch.zeros(0, 1)}], squares)
+    assert {len(key) for key in keys} == {32}
+    assert len(set(keys)) == len(keys) == 2 * (1 + 2 * 4)  # rows; four normals for each of two parameters
+
+
 def test_a_step_that_draws_no_row_still_adds_its_noise() -> None:
     network = nn.Linear(3, 1)
     before = network.weight.detach().clone()
     sgd = torch.optim.SGD(network.parameters(), lr=0.1)
     steps = PrivateSteps(network, sgd, Mechanism(noise=1.0, rate=0.1, steps=1), 5, 1.0, at_once=4)
-    steps.begin_epoch()
     steps.step([{"x": torch.zeros(0, 3), "y": torch.zeros(0, 1)}], squares)
     assert not torch.equal(before, network.weight)
 
@@ -84,7 +122,6 @@ def test_rows_are_drawn_each_by_itself_at_the_rate() -> None:
     network = nn.Linear(2, 1)
     sgd = torch.optim.SGD(network.parameters(), lr=0.1)
     steps = PrivateSteps(network, sgd, Mechanism(noise=1.0, rate=0.2, steps=1), 1000, 1.0, at_once=64)
-    steps.begin_epoch()
     sizes = torch.tensor([len(steps.draw()) for _ in range(300)]).double()
     assert float(sizes.mean()) == pytest.approx(200, abs=4 * math.sqrt(160 / 300))
     assert float(sizes.var()) == pytest.approx(160, rel=0.35)  # binomial: dealt-out batches would have none

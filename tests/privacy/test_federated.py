@@ -17,9 +17,9 @@ from flwr.common.serde import message_to_proto
 from pydantic import ValidationError
 
 from tasks.errors import PlanError, Refusal
+from tasks.evaluate.clients import cube_of_clients
 from tasks.evaluate.evaluate import count_predictions
-from tasks.evaluate.together import Crew, count_together
-from tasks.ingest.clients import clients_of
+from tasks.evaluate.predict import predict_part
 from tasks.ingest.described import describe
 from tasks.model.device import deterministic
 from tasks.model.predictor import Predictor
@@ -275,9 +275,18 @@ def test_sums_are_exact_to_their_step() -> None:
 
 def test_processes_over_loopback_give_the_bytes_of_the_simulation(tmp_path: Path) -> None:
     here = run(plan_of({"rounds": 2}), tmp_path / "here")
-    there = run(plan_of({"rounds": 2, "mode": "processes"}), tmp_path / "there")
+    plan = plan_of({"rounds": 2, "mode": "processes"})
+    there = run(plan, tmp_path / "there")
     assert there.digest == here.digest
     assert there.history == here.history
+    # The clients count rows likewise, of the frozen model's own files.
+    rows, own, model = FRAME.head(60).with_row_index("row_id"), plan.judgement, tmp_path / "there" / "model"
+    told = predict_part(Predictor.load(model), rows, own)
+    counted = count_predictions(told, describe(rows, own), own, ())
+    assert plan.recipe.federated is not None
+    summed = cube_of_clients(rows, own, plan.recipe.federated, model, counted)
+    assert summed.cube.to_json() == counted.to_json()
+    assert summed.clients == tuple(SITES)
 
 
 def test_a_process_that_is_gone_is_told_of_as_a_client_that_vanished() -> None:
@@ -313,7 +322,7 @@ def test_a_run_goes_on_from_its_last_round(tmp_path: Path) -> None:
     assert (resumed.digest, resumed.history) == (whole.digest, whole.history)
 
 
-def test_validation_figures_and_cubes_of_clients_add_up_to_those_of_all_rows(tmp_path: Path) -> None:
+def test_validation_figures_of_clients_add_up_to_those_of_all_rows(tmp_path: Path) -> None:
     plan = plan_of({"rounds": 3})
     trained = run(plan, tmp_path)
     predictor = Predictor.load(tmp_path / "model")
@@ -321,12 +330,6 @@ def test_validation_figures_and_cubes_of_clients_add_up_to_those_of_all_rows(tmp
     told = predictor.predict(held)
     right = np.asarray(told["prediction"]) == held["digit"].to_numpy()
     assert trained.validation["accuracy"] == pytest.approx(right.mean())
-    predictions = pl.DataFrame({"prediction": list(told["prediction"]), "score": np.full(len(held), 0.5)})
-    described = describe(held, plan.judgement)
-    assert plan.recipe.federated is not None
-    apart = clients_of(held, plan.judgement, plan.recipe.federated)
-    summed = count_together(Crew(1, map), predictions, described, plan.judgement, (), apart)
-    assert summed.to_json() == count_predictions(predictions, described, plan.judgement, ()).to_json()
 
 
 @pytest.mark.parametrize(
@@ -344,6 +347,19 @@ def test_what_needs_rows_in_one_place_is_refused_with_the_plan(changed: dict[str
     federated = changed.pop("federated", {})
     with pytest.raises(ValidationError, match=why):
         plan_of(federated, **changed)
+
+
+def test_counts_that_clients_could_not_add_are_refused_with_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.plan.federated.MOST_CELLS", 44)
+    with pytest.raises(ValidationError, match="levels make 45 cells, at most 44"):
+        plan_of({})
+    monkeypatch.undo()
+    document = plan_of({}).model_dump(mode="json")
+    document["judgement"]["unit"] = "site"
+    document["judgement"]["data"]["columns"]["site"]["values"] = None
+    with pytest.raises(ValidationError, match="would tell a single client's own") as refused:
+        Plan.model_validate(document)
+    assert "protected.site: its levels must be declared" in str(refused.value)
 
 
 def test_a_table_is_taken_when_the_plan_states_levels_and_bounds() -> None:

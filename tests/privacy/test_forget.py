@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value will soon:Deprec
 CARD = "# Small\n\n## Origin\nMade here.\n\n## Licence\nCC0\n\n## Known limits\nIt is made up.\n"
 SECRET = hashlib.sha256(b"of these tests").digest()
 KEY = Key(SECRET, "small")
-CONTENT = "who,y\n" + "".join(f"person-{number // 2}@mail.org,{number % 2}\n" for number in range(40))
+CONTENT = "who,y\n" + "".join(
+    f"{'pP'[number % 2]}erson-{number // 2}@mail.org,{number % 2}\n" for number in range(40)
+)
+"""Twenty persons, each of whom has two rows that spell them differently."""
 
 
 @pytest.fixture
@@ -88,17 +92,24 @@ def test_from_raw_to_deidentified_to_forgotten(top: Path, monkeypatch: pytest.Mo
     with pytest.raises(PlanError, match="no row of the pinned version has this unit: nothing was done"):
         forget(load_plan("small", top / "data"), top, top / "var", "unit", "person-99@mail.org")
     assert not (top / "data" / "small" / "forgotten.json").exists()
-    done = forget(load_plan("small", top / "data"), top, top / "var", "unit", person)
+    damaged = top / "var" / "kept.gz"
+    damaged.write_bytes(gzip.compress(standing.encode() * 99)[:-30])
+    done = forget(load_plan("small", top / "data"), top, top / "var", "unit", " PERSON-7@Mail.org")
     assert (done.rows, done.named) == (2, ())
+    assert done.unseen == (damaged.as_posix(),)  # what is in it is not known
     assert sweep([standing], top) == []
     plan = load_plan("small", top / "data")
     assert plan.judgement.privacy is not None
     assert plan.judgement.privacy.forgotten is not None
+    again = forget(plan, top, top / "var", "unit", person)
+    assert again.rows == 0
+    assert load_plan("small", top / "data") == plan  # it is the same tombstone
     later = pin(plan, top)
     assert sum(part.rows for part in later.parts.values()) == 38
     assert first.privacy is not None
     assert later.privacy is not None
     assert later.privacy.fingerprint == first.privacy.fingerprint
+    assert sweep([standing], top) == []  # neither spelling came back with the next pin
 
     monkeypatch.setenv("ASSAY_PRIVACY_KEY", hashlib.sha256(b"another").hexdigest())
     settings.cache_clear()

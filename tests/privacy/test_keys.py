@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import PlanError, SourceError
-from tasks.privacy.keys import Key, file_mark, hkdf, key_file, key_for, person_mark
+from tasks.privacy.keys import Key, file_mark, hkdf, key_file, key_for
 from tasks.privacy.tokens import token
+from tasks.privacy.tombstones import person_mark
 
 SECRET = bytes(range(32))
 

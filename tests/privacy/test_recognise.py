@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
+import regex
+from presidio_analyzer import pattern_recognizer
 
+from tasks.errors import Refusal
 from tasks.plan.deidentification import Band, Privacy
+from tasks.privacy import recognise
 from tasks.privacy.deidentify import deidentify, year_of
 from tasks.privacy.keys import Key
-from tasks.privacy.recognise import Span, find, merged, replace
+from tasks.privacy.recognise import ADDRESSES, DATES, Span, find, folded, merged, replace
 from tasks.privacy.tokens import token
 
 KEY = Key(bytes(range(32)), "small")
@@ -42,10 +46,43 @@ PRIVACY = Privacy.model_validate(
             "3 weeks in court, 5 times in a way, 2 in 1: 99.5%",
         ),
         ("", ""),
+        # Streets in other orders, and dates in words of three more languages.
+        ("Rue de Rivoli 15; 5 rue de Rivoli; 12 bis, avenue Foch", "[ADDRESS]; [ADDRESS]; [ADDRESS]"),
+        ("8, rue du Faubourg Saint-Honoré et 4 place de l’Étoile", "[ADDRESS] et [ADDRESS]"),  # noqa: RUF001
+        ("Lange Straße 5a; Hauptstr. 7; Am Kurfürstendamm 11", "[ADDRESS]; [ADDRESS]; Am [ADDRESS]"),
+        ("en Calle de Alcalá, 45 o Plaza Mayor 1", "en [ADDRESS] o [ADDRESS]"),
+        ("am 14. März 1984, 3. Dez. 1990", "am [DATE], [DATE]"),
+        ("le 14 mars 1984, le 1er août 2001", "le [DATE], le [DATE]"),
+        ("el 14 de marzo de 1984, 2 de enero del 2010", "el [DATE], [DATE]"),
+        ("la rue a 3 maisons, route 66, une place pour 2", "la rue a 3 maisons, route 66, une place pour 2"),
     ],
 )
 def test_each_kind_is_found_and_what_is_none_is_left(text: str, expected: str) -> None:
     assert replace(text, find(text, PRIVACY, NAMES), lambda kind, _: f"[{kind}]") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("O’Hara, O'HARA and Oʼhara's", "[NAME], [NAME] and [NAME]"),  # noqa: RUF001
+        ("Jos\u00e9, Jose\u0301 and MU\u0308LLER's", "[NAME], [NAME] and [NAME]"),
+        ("Jean\u2011Luc, jean-luc; Jean and Luc", "[NAME], [NAME]; Jean and Luc"),
+        ("Jane-Marie and Marie\u2013José", "[NAME]-Marie and Marie\u2013[NAME]"),
+        ("\uff2aane, Marie-O'Hara-Luc; l'o'hara's", "[NAME], Marie-[NAME]-Luc; l'[NAME]"),
+        ("हरि", "[NAME]"),
+        # What is no name stays as it was written, decomposed or not.
+        ("cafe\u0301 of jose\u0301 in Mu\u0308nchen", "cafe\u0301 of [NAME] in Mu\u0308nchen"),
+        ("jose\u0301\u0323x: jose", "jose\u0301\u0323x: jose"),
+        ("am 14. Ma\u0308rz 1984!", "am [DATE]!"),
+        ("Cafe\u0301, 5 rue de l'E\u0301glise", "Cafe\u0301, [ADDRESS]"),
+    ],
+)
+def test_names_and_dates_are_found_however_they_are_composed_and_typeset(text: str, expected: str) -> None:
+    names = frozenset(map(folded, ["jane", "o'hara", "jos\u00e9", "mu\u0308ller", "jean-luc", "हरि"]))
+    privacy = PRIVACY.model_copy(update={"recognise": ["name", "date", "address"]})
+    assert replace(text, find(text, privacy, names), lambda kind, _: f"[{kind}]") == expected
+    typeset = ["JANE", "O\u2019Hara", "Jose\u0301", "M\u00fcller", "Jean\u2010Luc", "हरि"]
+    assert frozenset(map(folded, typeset)) == names
 
 
 def test_spans_that_overlap_are_replaced_whole() -> None:
@@ -96,3 +133,45 @@ def test_texts_are_searched_and_counted_by_kind() -> None:
 @pytest.mark.parametrize(("value", "year"), [("2/1/1999", "1999"), ("1999-1999", "1999"), ("19991", None)])
 def test_the_year_of_a_date(value: str, year: str | None) -> None:
     assert year_of(value) == year
+
+
+HOSTILE = [
+    "rue " + "A" * 2000,
+    "calle " + "A-" * 1000,
+    "rue " + "A. " * 700,
+    "rue A" + ".A" * 1000,
+    "rue " + "de " * 700,
+    "rue" + " " * 2000,
+    "1 a street," + " " * 2000,
+    "1 " + "a" * 2000 + " street",
+    "1 a-" * 500 + " street",
+    "1 " * 1000 + "street",
+    "Aa" * 1000 + "strasse",
+    "A-Straße " * 220,
+    "12 bis rue A " * 150,
+    "1 mai" + "a" * 2000,
+    "1" + " " * 2000 + "mai",
+    "may 1 " * 330,
+    "p.o. box " * 220,
+]
+
+
+@pytest.mark.parametrize("pattern", [*ADDRESSES, *DATES])
+def test_no_pattern_tries_a_long_text_in_every_division(pattern: str) -> None:
+    compiled = regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE | regex.DOTALL)
+    for text in HOSTILE:
+        list(
+            compiled.finditer(f"{text} 1", timeout=1)
+        )  # a TimeoutError beyond; before, 100 letters took .9 s
+
+
+def test_a_text_in_which_presidio_skipped_a_pattern_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It tells a log alone, and goes on as if there was nothing to find."""
+    monkeypatch.setattr(recognise, "ADDRESSES", (ADDRESSES[4].replace("*+", "*"),))  # as it once was
+    monkeypatch.setattr(recognise, "_recognisers", recognise._recognisers.__wrapped__)
+    monkeypatch.setattr(pattern_recognizer, "REGEX_TIMEOUT_SECONDS", 0.05)
+    frame = pl.DataFrame({"said": [None, "short", "1. rue " + "A" * 200]})
+    privacy = PRIVACY.model_copy(update={"recognise": ["address"]})
+    refusal = r"column said, row 3: a text of 207 characters was not searched whole .* 0\.05 s"
+    with pytest.raises(Refusal, match=refusal):
+        deidentify(frame, privacy, KEY)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import Refusal
-from tasks.privacy.secure import STEP, Masked, Numbers, Participant, mask_of, to_fixed, unmasked
+from tasks.privacy.secure import STEP, Masked, Numbers, Participant, to_fixed, unmasked
 
 CLIENTS = range(1, 6)
 
@@ -104,11 +104,6 @@ def test_a_threshold_that_two_halves_reach_and_forged_keys_are_refused() -> None
 def test_numbers_that_cannot_be_added_do_not_leave_the_client(strange: float) -> None:
     with pytest.raises(Refusal, match=r"expected|not finite"):
         to_fixed(np.array([0.0, strange]), 5)
-
-
-def test_masks_are_chacha20() -> None:
-    # RFC 8439 has the key stream of a zero key and nonce in its appendix A.1, test vector 1.
-    assert mask_of(bytes(32), 2).tobytes().hex() == "76b8e0ada0f13d90405d6ae55386bd28"
 
 
 @settings(max_examples=15, deadline=None)

@@ -211,6 +211,14 @@ def check_plan(plan: dict[str, Any], body: dict[str, Any], checks: Checks) -> No
     checks.none("only the recipe was overridden", locked)
 
 
+def check_made(plan: dict[str, Any], body: dict[str, Any], checks: Checks) -> None:
+    """Rows that steps against bias made, by kind of step; records of before hold the sum alone."""
+    if made := body.get("made_by"):
+        checks.same("freeze: rows made, by kind and in all", sum(made.values()), body["made_rows"])
+        kinds = {step["kind"] for step in plan["recipe"].get("mitigation", [])}
+        checks.same("freeze: rows made by steps that the plan lacks", sorted(set(made) - kinds), [])
+
+
 # Predictions and cube
 
 
@@ -1238,6 +1246,7 @@ def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
     bodies = {record["step"]: record["body"] for record in records}  # the last `ending` counts
     plan = read_json((folder / "plan.json").read_bytes(), "plan.json")
     check_plan(plan, bodies["plan"], checks)
+    check_made(plan, bodies.get("freeze", {}), checks)
     verdicts: list[str] = []
     if "opening" in bodies:
         (files,) = [record["files"] for record in records if record["step"] == "opening"]

@@ -836,6 +836,25 @@ def test_an_opening_before_the_freeze_is_named(registered: Path, capsys: pytest.
     assert any("freeze precedes spending" in line for line in differences(registered, capsys))
 
 
+def test_rows_made_by_other_steps_or_other_in_sum_are_named(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = {"made_by": {"synthesis": 50, "resampling": 70}, "made_rows": 100}
+    edit_json(registered / "records/03-freeze.json", lambda record: record["body"].update(made))
+    forge(registered)
+    assert [
+        line.partition("freeze: ")[2].partition(" made")[0] for line in differences(registered, capsys)
+    ] == [
+        *("rows", "rows"),
+    ]
+    steps = [{"kind": "synthesis"}, {"kind": "resampling"}]
+    edit_json(registered / "plan.json", lambda plan: plan["recipe"].update(mitigation=steps))
+    edit_json(registered / "records/03-freeze.json", lambda record: record["body"].update(made_rows=120))
+    forge(registered)
+    assert verify([str(registered)]) == 0
+    assert "freeze: rows made, by kind and in all" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("place", "agrees"), [(2, False), (3, True), (6, True), (7, False)])
 def test_explanations_stand_between_freeze_and_registration(
     capsys: pytest.CaptureFixture[str], place: int, *, agrees: bool

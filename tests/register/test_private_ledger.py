@@ -1,5 +1,6 @@
 """The ledger of private rows in a real MLflow: over runs and plans, deleted ones too; missed when altered."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tasks.errors import RegistryError
 from tasks.plan.differential import DpSgd
+from tasks.privacy.budget import Origin
 from tasks.privacy.records import Drawn, Mechanism
 from tasks.register.client import Connection
 from tasks.register.private_ledger import FILE, TAG, Training, draw_private
@@ -20,6 +22,7 @@ TRAINING = Training(
     mechanism=Mechanism(noise=2.0, rate=0.1, steps=20),
     key="k",
     goes_on=False,
+    origin=Origin(sources=("a",), naming="x"),
 )
 Draws = Callable[..., tuple[Drawn, str]]
 
@@ -63,6 +66,52 @@ def test_a_training_that_goes_on_after_a_crash_draws_once(draws: Draws) -> None:
     assert again.total == pytest.approx(first.total)
     fresh, _ = draws(goes_on=True, key="another recipe")
     assert fresh.trainings == 2
+
+
+def test_the_same_file_under_other_columns_draws_on_the_same_budget(draws: Draws) -> None:
+    """Without a column a row has another digest: by digests alone each would be a row never learned from."""
+    renamed = {"rows": [f"{i:016x}" for i in range(1000, 1300)], "key": "without a column"}
+    first, _ = draws()
+    other, _ = draws("another-plan", **renamed, origin=Origin(sources=("a",), naming="y"))
+    assert (first.trainings, other.trainings) == (1, 2)
+    assert first.total < other.total <= 2
+    while not (found := draws(**renamed, origin=Origin(sources=("a",), naming="y"))[0]).problem:
+        assert found.total <= 2
+    assert (
+        "(1 of them under other columns or another key, which counts for every row) spent epsilon"
+        in found.problem
+    )
+    another, _ = draws(**renamed, origin=Origin(sources=("b",), naming="z"))
+    assert another.trainings == 2  # of two lines, the one whose rows have these names
+    fresh, _ = draws(rows=["f" * 16], key="fresh", origin=Origin(sources=("b",), naming="z"))
+    assert fresh.problem == ""
+
+
+def test_a_line_of_before_origins_leaves_no_row_a_budget(draws: Draws, connection: Connection) -> None:
+    _, run = draws()
+    line = json.loads(connection.client.get_run(run).data.tags[TAG])
+    del line["origin"]
+    connection.client.set_tag(run, TAG, json.dumps(line))
+    found, _ = draws(rows=["f" * 16], key="fresh", origin=Origin(sources=("b",), naming="z"))
+    assert f"MLflow run {run} trained with noise that could be taken off" in found.problem
+
+
+def test_a_line_longer_than_mlflow_keeps_is_refused_before_training(
+    draws: Draws, connection: Connection
+) -> None:
+    many = tuple(f"{i:016x}" for i in range(400))
+    found, run = draws(origin=Origin(sources=many, naming="x" * 64))
+    assert "names 400 source files" in found.problem
+    assert TAG not in connection.client.get_run(run).data.tags
+    assert draws(origin=Origin(sources=many[:300], naming="x" * 64))[0].problem == ""
+    assert draws()[0].trainings == 2  # what was written can be read
+
+
+def test_a_line_that_was_cut_stops_every_draw(draws: Draws, connection: Connection) -> None:
+    _, run = draws()
+    connection.client.set_tag(run, TAG, connection.client.get_run(run).data.tags[TAG][:90])
+    with pytest.raises(RegistryError, match=f"run {run} is no line of the ledger.*restore it"):
+        draws()
 
 
 @pytest.mark.parametrize("harm", ["gone", "changed"])

@@ -14,9 +14,8 @@ from random import Random
 import polars as pl
 import pytest
 import torch
-from torch import nn
 
-from tasks.errors import AssayError
+from tasks.errors import AssayError, Refusal
 from tasks.ingest.described import describe
 from tasks.model.device import deterministic
 from tasks.model.predictor import Predictor
@@ -26,7 +25,6 @@ from tasks.plan.plan import Plan
 from tasks.plan.training import SGD, Adam, GradientDescent, Plateau
 from tasks.train import loop
 from tasks.train.fitting import begin, has_bfloat16, memory_named, require_able
-from tasks.train.initial import initialise
 from tasks.train.objective import ClassObjective, objective_of
 from tasks.train.prepare import prepare
 from tests.train.conftest import Sample, one_thread
@@ -131,6 +129,7 @@ def test_compiling_without_a_compiler_is_refused(sample: Sample, monkeypatch: py
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, max allowed: 9.07 GB)"),
     ],
 )
 def test_too_little_memory_says_what_to_lower(sample: Sample, tmp_path: Path, error: Exception) -> None:
@@ -143,17 +142,12 @@ def test_too_little_memory_says_what_to_lower(sample: Sample, tmp_path: Path, er
         raise RuntimeError("another")
 
 
-def test_initial_weights_have_the_variance_of_their_papers() -> None:
-    torch.manual_seed(0)
-    layer = nn.Linear(400, 200)
-    initialise(layer, "xavier")
-    assert float(layer.weight.detach().var()) == pytest.approx(2 / (400 + 200), rel=0.03)
-    assert not layer.bias.any()
-    initialise(layer, "he")
-    assert float(layer.weight.detach().var()) == pytest.approx(2 / 400, rel=0.03)
-    initialise(layer, "orthogonal")
-    product = layer.weight @ layer.weight.T
-    assert torch.allclose(product, torch.eye(200), atol=1e-5)
+def test_a_network_without_room_says_what_to_lower(sample: Sample) -> None:
+    prepared = prepare(sample.frame, sample.described, None, sample.plan)
+    objective = objective_of(sample.plan, prepared.fit.labels)
+    wide = recipe(sample.plan, "model", hidden=[2**40])
+    with pytest.raises(AssayError, match=r"device cpu .* for the network\. Lower the width and layers"):
+        begin(prepared.features, objective, wide, CPU, prepared.fit)
 
 
 def test_binary_cross_entropy_is_that_of_two_classes() -> None:
@@ -220,6 +214,36 @@ def test_buffers_plateaus_and_patience_survive_a_resumption(digits: Sample, tmp_
     assert files(tmp_path / "killed") == files(tmp_path / "undisturbed")
     stored = Predictor.load(tmp_path / "killed" / "model").network.state_dict()
     assert any("running_mean" in name and value.any() for name, value in stored.items())
+
+
+BLOCKS = 6  # the last sees one pixel: 28, 14, 7, 4, 2, 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "norm", "left", "refused"),
+    [
+        ([2] * BLOCKS, "batch", 1, r"batch of one row; .* recipe\.training\.batch"),
+        ([2] * BLOCKS, "batch", 2, None),
+        ([2] * (BLOCKS - 1), "batch", 1, None),
+        ([2] * BLOCKS, "none", 1, None),
+        ([2] * BLOCKS, "group", 2, r"one channel in each group .* recipe\.model\.norm to batch"),
+        ([4, 4, 4, 4, 4, 8], "group", 1, None),
+        ([2, 2, 2, 2, 2, 3], "group", 1, None),
+    ],
+)
+def test_a_block_that_would_normalise_one_number_is_refused(
+    digits: Sample, channels: list[int], norm: str, left: int, refused: str | None
+) -> None:
+    prepared = prepare(digits.frame, digits.described, None, digits.plan)
+    plan = recipe(digits.plan, "model", channels=channels, norm=norm)
+    plan = recipe(plan, "training", batch=len(prepared.fit.labels) - left)
+    objective = objective_of(plan, prepared.fit.labels)
+    if refused is not None:
+        with pytest.raises(Refusal, match=f"block 6 .* one pixel, .*{refused}"):
+            begin(prepared.features, objective, plan, CPU, prepared.fit)
+        return
+    network = begin(prepared.features, objective, plan, CPU, prepared.fit).network
+    network(prepared.fit.inputs.rows(slice(left)))
 
 
 RUN = """

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import safetensors.torch
 import torch
 
 from tasks.errors import SourceAltered
+from tasks.model.device import deterministic
 from tasks.model.inputs import Inputs
 from tasks.model.network import Network
 from tasks.model.text import TextFeatures
+from tasks.plan.load import load_plan
 from tasks.plan.model import Pretrained
-from tasks.train.loop import State
+from tasks.train import fitting
+from tasks.train.checkpoint import Checkpoints
+from tasks.train.fitting import begin, fit
+from tasks.train.loop import Callback, State
+from tasks.train.objective import objective_of
 from tasks.train.pretrained import Start, Thaw, load_pretrained
+from tasks.train.rows import Rows
 from tests.pretrained import STRUCTURE, write_pretrained
 
 TEXTS = ["the quick brown fox", "jumps over the lazy dog"]
@@ -108,6 +117,49 @@ def test_the_head_learns_first_and_frozen_layers_never(start: Start) -> None:
     learning = {name for name, value in network.named_parameters() if value.requires_grad}
     assert {"body.output.weight", "body.blocks.1.asked.weight"} <= learning
     assert not any(name.startswith(("front.", "body.places", "body.blocks.0.")) for name in learning)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_checkpoint_from_either_side_of_the_thaw_is_gone_on_from_to_the_same_bytes(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int
+) -> None:
+    """The head learns alone for two epochs of four: until then no layer has moments in the optimiser."""
+    monkeypatch.setattr(fitting, "read_pretrained", lambda _: start)
+    model = {"kind": "pretrained", "files": FILES, **STRUCTURE, "head_epochs": 2, "frozen_layers": 1}
+    settings = {"training.epochs": 4, "training.batch": 4, "training.optimizer.rate": 0.01}
+    plan = load_plan("hate-speech-minilm", Path("data")).changed({"model": model, **settings})
+    features = TextFeatures("text", 12, start.width, start.tokenizer)
+    inputs = features.encode(pd.DataFrame({"text": [TEXTS[n % 2] + " fox" * n for n in range(9)]}))
+    rows = Rows(inputs, torch.arange(9) % 3, torch.ones(9))
+
+    def killed(state: State) -> None:
+        if len(state.history) == epoch + 1:  # its checkpoint is not written
+            raise KeyboardInterrupt
+
+    def learned(folder: Path, callbacks: list[Callback]) -> tuple[int | None, State]:
+        with deterministic(1):
+            objective = objective_of(plan, rows.labels)
+            state = begin(features, objective, plan, torch.device("cpu"), rows)
+            return fit(state, (rows, rows), objective, plan, Checkpoints(folder, "key"), callbacks), state
+
+    _, whole = learned(tmp_path / "whole", [])
+    with pytest.raises(KeyboardInterrupt):
+        learned(tmp_path / "killed", [killed])
+    resumed_from, resumed = learned(tmp_path / "killed", [])
+    assert resumed_from == epoch
+    assert resumed.history == whole.history
+    # A checkpoint's name ends in the digest of all that it holds, weights and moments.
+    assert max(tmp_path.glob("killed/*")).name == max(tmp_path.glob("whole/*")).name
+    moved = {n for n, value in whole.network.state_dict().items() if not torch.equal(value, given(start)[n])}
+    assert {"body.output.weight", "body.blocks.1.asked.weight"} <= moved
+    assert not any(name.startswith(("front.", "body.places", "body.blocks.0.")) for name in moved)
+
+
+def given(start: Start) -> dict[str, torch.Tensor]:
+    """The weights that training starts from, but for the head's."""
+    network = network_of(start)
+    load_pretrained(network, start)
+    return network.state_dict()
 
 
 def test_files_of_other_names_are_refused() -> None:

@@ -1,7 +1,9 @@
 """Training under differential privacy: what is on record, what stays unknown, what a crash costs."""
 
+import base64
 import json
 import math
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tasks.privacy.accountant import epsilon_of
 from tasks.privacy.records import Mechanism
 from tasks.train import private
 from tasks.train.features import fit_features
-from tasks.train.loop import State
+from tasks.train.loop import Callback, State
 from tasks.train.records import Trained
 from tasks.train.train import train
 from tests.train.conftest import Sample
@@ -38,27 +40,40 @@ def private_plan(sample: Sample, **changes: object) -> Plan:
     return plan.changed({key.replace("__", "."): value for key, value in changes.items()})
 
 
-def trained(sample: Sample, plan: Plan, folder: Path) -> Trained:
+def trained(sample: Sample, plan: Plan, folder: Path, *callbacks: Callback) -> Trained:
     described = sample.described
-    return train(sample.frame, described, None, plan, folder / "model", folder / "checkpoints")
+    return train(sample.frame, described, None, plan, folder / "model", folder / "checkpoints", callbacks)
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Two trainings by one plan."""
+    """Two trainings by one plan; of the first the keys that it drew, and what files had its checkpoints."""
 
     plan: Plan
     first: Trained
     second: Trained
     folder: Path
+    keys: list[bytes]
+    checkpoints: dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
 def runs(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Runs:
     plan = private_plan(sample)
-    folders = [tmp_path_factory.mktemp("private") for _ in range(2)]
-    first, second = (trained(sample, plan, folder) for folder in folders)
-    return Runs(plan, first, second, folders[0])
+    one, other = (tmp_path_factory.mktemp("private") for _ in range(2))
+    keys, checkpoints, fresh = list[bytes](), dict[str, bytes](), secrets.token_bytes
+
+    def token_bytes(size: int) -> bytes:
+        keys.append(fresh(size))
+        return keys[-1]
+
+    def look(_: State) -> None:  # called before an epoch's own checkpoint is written
+        checkpoints.update({path.name: path.read_bytes() for path in (one / "checkpoints").iterdir()})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "token_bytes", token_bytes)
+        first = trained(sample, plan, one, look)
+    return Runs(plan, first, trained(sample, plan, other), one, keys, checkpoints)
 
 
 def test_the_record_says_what_was_spent_and_by_what(runs: Runs) -> None:
@@ -77,6 +92,17 @@ def test_the_noise_is_another_in_every_training_and_no_record_holds_its_seed(run
     assert differing <= {"files", "digest", "history", "validation"}  # nothing that could seed it again
     assert "seed" not in json.dumps(first)
     assert sorted(path.name for path in (runs.folder / "checkpoints").iterdir()) == []
+
+
+def test_no_key_of_the_noise_or_the_draws_is_in_what_a_training_leaves(runs: Runs) -> None:
+    steps = 2 * math.ceil(runs.first.fit_rows / 128)
+    assert len(runs.keys) >= steps * (1 + 4 * 2)  # the rows; four draws for each of two tensors or more
+    assert any(name.startswith("epoch-") for name in runs.checkpoints)
+    model = [path.read_bytes() for path in (runs.folder / "model").rglob("*") if path.is_file()]
+    left = b"\n".join([*runs.checkpoints.values(), *model, runs.first.model_dump_json().encode()])
+    for key in runs.keys:
+        for spelt in (key, key.hex().encode(), base64.b64encode(key)[:40], str(list(key))[1:-1].encode()):
+            assert spelt not in left
 
 
 def test_no_loss_of_rows_learned_from_and_no_bin_of_private_scores_is_on_record(runs: Runs) -> None:

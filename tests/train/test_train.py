@@ -10,6 +10,8 @@ import pytest
 from tasks.errors import Refusal
 from tasks.model.predictor import Predictor
 from tasks.plan.plan import Plan
+from tasks.plan.training import BinaryCrossEntropy
+from tasks.train import fitting
 from tasks.train.loop import State
 from tasks.train.prepare import held_out, prepare
 from tasks.train.records import Trained
@@ -167,6 +169,30 @@ def test_checkpoints_of_another_recipe_are_not_gone_on_from(sample: Sample, tmp_
         run(sample, tmp_path, callbacks=[kill_after(2)])
     other = recipe(sample.plan, "training", batch=128)
     assert run(sample, tmp_path, plan=other).resumed_from is None
+
+
+def test_checkpoints_of_other_code_are_not_gone_on_from(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Killed):
+        run(sample, tmp_path, callbacks=[kill_after(2)])
+    monkeypatch.setattr(fitting, "_loaded_code", lambda: "another")
+    assert run(sample, tmp_path).resumed_from is None
+
+
+def test_a_network_that_was_to_say_the_other_class_is_not_gone_on_from(
+    sample: Sample, tmp_path: Path
+) -> None:
+    plan = recipe(sample.plan, "training", loss=BinaryCrossEntropy(kind="binary_cross_entropy"))
+    with pytest.raises(Killed):
+        run(sample, tmp_path, plan=plan, callbacks=[kill_after(2)])
+    data = plan.judgement.data
+    other = data.label.values[data.label.values[0] == data.label.positive]
+    turned = data.model_copy(update={"label": data.label.model_copy(update={"positive": other})})
+    judgement = plan.judgement.model_copy(update={"data": turned})
+    trained = run(sample, tmp_path, plan=plan.model_copy(update={"judgement": judgement}))
+    assert trained.resumed_from is None
+    assert trained.validation["accuracy"] > 0.7
 
 
 def test_checkpoints_of_another_recipe_do_not_push_out_this_ones(sample: Sample, tmp_path: Path) -> None:

@@ -147,6 +147,29 @@ def test_bad_input_is_refused_with_both_sides_and_the_place(small: Small, case: 
     assert any(problem.startswith(sentence) for problem in problems), problems
 
 
+@pytest.mark.parametrize("declared", [["Clerk", "Baker"], ["Clerk", "Baker", "Caf\ufffd"]])
+def test_values_whose_bytes_were_lost_are_refused_with_rows_column_and_remedy(
+    small: Small, declared: list[str]
+) -> None:
+    """Else two categories would be one, even of a plan that lists what came of them."""
+    small.document["judgement"]["data"]["columns"]["job"]["values"] = declared
+    small.document["recipe"]["features"] = {"exclude": ["job"]}
+    lines = changed(changed(changed(rows(60), 3, job="Caf#"), 5, job="Caf~"), 7, age="91")
+    content = "\n".join([HEADER, *lines]).encode().replace(b"#", b"\xe9").replace(b"~", b"\xe8")
+    small.put_bytes("train", content)
+    age, job = sorted(judged(small).problems)
+    assert "column age: expected at least 17" in age
+    rule = (
+        "one of the 2 declared values"
+        if declared == ["Clerk", "Baker"]
+        else "no U+FFFD, the sign of lost bytes"
+    )
+    assert job.startswith(
+        f"train part, column job: expected {rule}, found 2 of 60 rows break it: 'Caf\ufffd' (rows 3, 5); "
+    )
+    assert "convert the file from the encoding that it has" in job
+
+
 def test_all_problems_come_at_once(small: Small) -> None:
     small.put("train", changed(changed(rows(60), 3, age="x"), 4, job="Thief", income="?"))
     small.put("test", [], f"{HEADER},more")
