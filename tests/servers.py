@@ -233,6 +233,8 @@ def start_s3(folder: Path) -> Iterator[S3]:
         "-volume.minFreeSpace=64MiB",
         "-filer",
         "-s3",
+        "-s3.port.iceberg=0",  # else fixed ports, which a second server would find taken
+        "-s3.port.lance=0",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     access_key, secret_key = "assay", secrets.token_hex(16)
