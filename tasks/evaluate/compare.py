@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,8 +51,6 @@ FAVOURABLE = {
 Rates over what was predicted (PPV, FDR and so on) are not here: their rows change with the model, so no
 change is given.
 """
-BOTH = (FOUND, SPARED)
-"""What counts in a mean over two classes: the other one's true positive rate is 1 - FPR."""
 GAPS = ("difference", "ratio", "mean", "sum")
 
 
@@ -73,16 +73,16 @@ def compare_set(
         after: those of the variant.
     """
     joints = {attributes: Joint.of(cube, attributes) for attributes in attributes_of(judgement)}
-    groups = tuple(
-        change for attributes, joint in joints.items() for change in _groups(" x ".join(attributes), joint)
-    )
+    groups = {attributes: _groups(" x ".join(attributes), joint) for attributes, joint in joints.items()}
     measured = [_measured(judged, on) for judged in (before, after)]
     limits = []
     for limit in judgement.limits:
-        joint = joints[crossing(limit.attribute)]
-        counted = count_groups(cube, crossing(limit.attribute), judgement.too_small, training)
+        attributes = crossing(limit.attribute)
+        joint, own = joints[attributes], groups[attributes]
+        counted = count_groups(cube, attributes, judgement.too_small, training)
         change = _limit_change(limit, joint, counted, [one[_key(limit)] for one in measured])
-        own = [each for each in groups if each.attribute == " x ".join(crossing(limit.attribute))]
+        if limit.metric.startswith("macro_"):  # a mean over all classes, also where one is compared
+            own = _groups(limit.attribute, replace(joint, positive=None))
         limits.append(
             LimitChange(
                 metric=limit.metric,
@@ -100,7 +100,7 @@ def compare_set(
         rows=cube.rows,
         accuracy=accuracy,
         limits=tuple(limits),
-        groups=groups,
+        groups=tuple(chain.from_iterable(groups.values())),
         flips=flip_change(whole) if framed(judgement) else None,
     )
 
@@ -112,22 +112,19 @@ def levelling_down(metric: str, change: Change, groups: Sequence[GroupChange]) -
     favourable rate is shown to have become better and at least one is shown to have become worse. The rate is
     the true positive rate of equalized odds and equal opportunity, the false positive rate (which is good
     where it is low) of predictive equality and its own gap, the selection rate of parity, and accuracy of its
-    own; of classes held against the rest it is each class's.
+    own; of classes held against the rest, and of a mean over classes, it is each class's.
 
     Args:
         metric: its name in the plan.
         change: of the metric.
-        groups: changes of the rates of the groups that it compares.
+        groups: changes of the rates of the groups that it compares; of a mean over classes those of each.
 
     Returns:
         None for a metric that is no gap, or of a rate that is not favourable in itself, and for a change that
         is undefined or has no interval.
     """
     family, _, kind = metric.rpartition("_")
-    good: tuple[tuple[str, str], ...] | None = FAVOURABLE.get(family)
-    two_classes = not any(" (" in each.rate for each in groups)
-    if family.startswith("macro_") and good is not None and two_classes:
-        good = BOTH
+    good = FAVOURABLE.get(family)
     if good is None or kind not in GAPS or change.low is None:
         return None
     moved = {(each.rate.partition(" (")[0], each.shown) for each in groups}

@@ -194,9 +194,11 @@ def _set(document: dict[str, Any], key: str, value: Any) -> Iterator[str]:
 
 
 def _alike(variants: list[PlanVariant]) -> Iterator[str]:
-    """Variants of one recipe would spend a training for the same numbers."""
+    """Of one recipe a training would be spent for the same numbers; of one name they would share a folder."""
     first: dict[str, str] = {}
-    for variant in variants:
+    for i, variant in enumerate(variants):
+        if variant.name in (other.name for other in variants[:i]):
+            yield f"{variant.name}: the comparison calls its own variant so; choose another name"
         digest = variant.plan.digests["recipe"]
         if digest in first:
             yield f"{variant.name}: the same recipe as {first[digest]}; leave one of them out"

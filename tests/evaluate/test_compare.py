@@ -64,11 +64,14 @@ WORKED = table(
 
 
 def judgement_of(
-    metrics: tuple[str, ...], classes: tuple[str, ...] = ("0", "1"), unit: str | None = None
+    metrics: tuple[str, ...],
+    classes: tuple[str, ...] = ("0", "1"),
+    positive: str | None = None,
+    unit: str | None = None,
 ) -> Judgement:
     """Adult's judgement with these limits by sex, and other classes."""
     label = ADULT.data.label.model_copy(
-        update={"values": list(classes), "positive": "1" if len(classes) == 2 else None}
+        update={"values": list(classes), "positive": "1" if len(classes) == 2 else positive}
     )
     return ADULT.model_copy(
         update={

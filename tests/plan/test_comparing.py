@@ -57,6 +57,13 @@ def test_a_variant_of_the_plans_own_recipe_is_trained_once_under_the_files_name(
     assert [one.name for one in variants] == ["none", "by-sex"]
 
 
+def test_a_name_that_the_comparison_gives_a_step_of_the_plan_is_refused(tmp_path: Path) -> None:
+    """Two variants of one name would share a folder, one's weights in the other's place."""
+    further = {"reweighing-1": {"mitigation": [BY_SEX | {"strength": 0.5}]}}
+    with pytest.raises(PlanError, match="reweighing-1: the comparison calls its own variant so"):
+        read_variants("tiny", plan_with(tmp_path, [BY_SEX, BY_RACE], further))
+
+
 def test_all_problems_of_all_variants_at_once(tmp_path: Path) -> None:
     further = {
         "plan": {"mitigation": [BY_SEX]},
