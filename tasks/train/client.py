@@ -69,11 +69,12 @@ class LocalClient:
         return tasks[task](arrays, told)
 
     def statistics(self, arrays: Arrays, told: Mapping[str, Any]) -> Numbers:
-        """Fit rows of each class, validation rows of each class, and what features need."""
+        """Fit rows of each class, validation rows, and what features need."""
         del arrays, told
-        counts = [np.bincount(labels, minlength=self._classes) for _, labels in self._sides]
+        (fit, labels), (held, _) = self._sides
+        counts = np.bincount(labels, minlength=self._classes)
         kind = self.plan.judgement.data.kind
-        return np.concatenate([*counts, SUMS[kind].of(self._sides[0][0], self.plan)])
+        return np.concatenate([counts, [held.height], SUMS[kind].of(fit, self.plan)])
 
     def update(self, arrays: Arrays, told: Mapping[str, Any]) -> Numbers:
         """Fit rows n; then n times the loss, the learning rate and the weights after a round of training."""

@@ -55,12 +55,12 @@ class Statistics(NamedTuple):
 
     Attributes:
         fit: rows to learn from, of each class.
-        validation: rows that choose the round, likewise.
+        validation: rows that choose the round.
         features: what features need.
     """
 
     fit: Numbers
-    validation: Numbers
+    validation: float
     features: Numbers
 
 
@@ -85,13 +85,20 @@ class Server:
         # No two groups of clients could each make a sum: a server could tell each another story.
         self.needed = max(federated.minimum_clients, len(names) // 2 + 1)
 
-    def sum(self, task: str, arrays: Arrays | None = None, told: Mapping[str, Any] | None = None) -> Summed:
+    def sum(
+        self,
+        task: str,
+        arrays: Arrays | None = None,
+        told: Mapping[str, Any] | None = None,
+        needed: int | None = None,
+    ) -> Summed:
         """What the clients compute, added up under masks.
 
         Raises:
             Refusal: too few of them answered.
         """
-        aggregation = Aggregation(self.carrier, self.names, self.needed, self.federated.wait_seconds)
+        wait = self.federated.wait_seconds
+        aggregation = Aggregation(self.carrier, self.names, needed or self.needed, wait)
         return aggregation.sum(task, arrays or {}, told or {})
 
     def statistics(self) -> Statistics:
@@ -100,18 +107,16 @@ class Server:
         Raises:
             Refusal: a client did not answer, a class has no rows, or no row validates.
         """
-        summed, label = self.sum("statistics"), self.plan.judgement.data.label
+        # Features would lack a client's share in all rounds; and a sum without it, less the one of the next
+        # attempt, would be its own numbers. So of fewer than all nothing is unmasked.
+        summed, label = self.sum("statistics", needed=len(self.names)), self.plan.judgement.data.label
         assert isinstance(label, Classes)  # noqa: S101 - others are refused with the plan
-        if summed.lost:  # features would lack its share in all rounds
-            raise Refusal(
-                f"federated training: before the first round all clients are needed; {summed.lost[0]}"
-            )
-        fit, validation, rest = np.split(summed.values, [len(label.values), 2 * len(label.values)])
+        fit, (validation,), rest = np.split(summed.values, [len(label.values), len(label.values) + 1])
         if absent := [name for name, count in zip(label.values, fit, strict=True) if count == 0]:
             raise Refusal(f"training part: no client has a fit row of {', '.join(map(repr, absent))}")
-        if not validation.sum():
+        if not validation:
             raise Refusal("training part: no client has a validation row; more rows are needed")
-        return Statistics(fit, validation, rest)
+        return Statistics(fit, float(validation), rest)
 
     def factors(self, statistics: Statistics) -> list[float]:
         """Weight of a row of each class, mean 1 over the fit rows."""
@@ -218,9 +223,10 @@ def fit_clients(
     saved = Checkpoints(checkpoints, _key(server, statistics, deciding(plan, rule, device)))
     resumed_from = saved.begin(state)
     told = {"features": json.dumps(features.to_json()), "factors": server.factors(statistics)}
-    run_rounds(server, state, told, [*callbacks, saved])
+    best = run_rounds(server, state, told, [*callbacks, saved])
     network.load_state_dict(state.best)
-    best = server.figures(network, told)
+    if best is None:  # measured before a crash
+        best = server.figures(network, told)
     predictor = Predictor(features, settings_of(plan), network.cpu().eval(), rule)
     rows = int(statistics.fit.sum())
     return frozen(
@@ -233,7 +239,7 @@ def fit_clients(
         fit_rows=rows,
         passes=server.federated.local_epochs * len(state.history),
         validation=performance(best.counts),
-        validation_rows=int(statistics.validation.sum()),
+        validation_rows=round(best.counts.sum()),
         resumed_from=resumed_from,
         clients=tuple(server.names.values()),
     )
@@ -241,9 +247,14 @@ def fit_clients(
 
 def run_rounds(
     server: Server, state: loop.State, told: Mapping[str, Any], callbacks: Sequence[loop.Callback]
-) -> None:
-    """Rounds until the last one, or until ``patience`` of them in a row have not been the best."""
-    training = server.plan.recipe.training
+) -> Figures | None:
+    """Rounds until the last one, or until ``patience`` of them in a row have not been the best.
+
+    Returns:
+        The figures of the best round, None if it was before these. They are not asked for again: where
+        other clients answered, the difference of both sums would be a single client's own.
+    """
+    training, best = server.plan.recipe.training, None
     while len(state.history) < server.federated.rounds and not loop.stale(state, training):
         number = len(state.history) + 1
         summed, loss, rate = server.update(state.network, {**told, "round": number})
@@ -259,8 +270,11 @@ def run_rounds(
                 lost=tuple(dict.fromkeys([*summed.lost, *figures.lost])),
             )
         )
+        if state.best_epoch == number:
+            best = figures
         for callback in callbacks:
             callback(state)
+    return best
 
 
 def performance(counts: Numbers) -> dict[str, float]:
@@ -275,5 +289,8 @@ def performance(counts: Numbers) -> dict[str, float]:
 
 def _key(server: Server, statistics: Statistics, beside_rows: dict[str, Any]) -> str:
     """Digest of all that decides the result, as far as the server knows of it."""
-    told = {"clients": list(server.names.values()), "statistics": [part.tolist() for part in statistics]}
+    told = {
+        "clients": list(server.names.values()),
+        "statistics": [np.asarray(part).tolist() for part in statistics],
+    }
     return digest_of({**beside_rows, **told})
