@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from typing import Annotated
+from unicodedata import normalize
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 def crossing(attribute: str) -> tuple[str, ...]:
@@ -20,3 +22,13 @@ class Member(BaseModel):
     """A part of the plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _as_texts_are_read(term: str) -> str:
+    if not term.strip():
+        raise ValueError("a term of one character at least is expected, found a blank one")
+    return normalize("NFKC", term)
+
+
+Term = Annotated[str, AfterValidator(_as_texts_are_read)]
+"""A term that is looked for in texts, in Unicode's form NFKC as these are: else it would be found in none."""

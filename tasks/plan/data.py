@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from tasks.plan.base import Member
+from tasks.plan.base import Member, Term
 from tasks.plan.source import Column, CsvFormat, FilesFormat, IdxFormat, JsonFormat, ParquetFormat, Source
 
 
@@ -121,7 +121,7 @@ class Text(Dataset):
     columns: dict[str, Column] = Field(
         default_factory=dict, description="other columns that are kept; the rest are left out"
     )
-    identities: dict[str, dict[str, Annotated[list[str], Field(min_length=1)]]] = Field(
+    identities: dict[str, dict[str, Annotated[list[Term], Field(min_length=1)]]] = Field(
         default_factory=dict,
         description="columns made of terms in the text: column -> level -> terms (whole words, any case)",
     )

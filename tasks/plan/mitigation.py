@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.plan.base import Member
+from tasks.plan.base import Member, Term
 
 Strength = Annotated[float, Field(ge=0, le=1)]
 Stage = Literal["rows", "features", "training", "decision"]
@@ -41,7 +41,7 @@ class Counterfactual(Member):
 
     stage: ClassVar[Stage] = "rows"
     kind: Literal["counterfactual"]
-    swaps: list[tuple[str, str]] = Field(
+    swaps: list[tuple[Term, Term]] = Field(
         default_factory=list, description="of text: terms that change places, whole words in any case"
     )
     attribute: str | None = Field(None, description="of a table: the attribute that gets another level")
@@ -60,8 +60,6 @@ class Counterfactual(Member):
         if same := sorted({one for one, other in alike if one == other}):
             raise ValueError(f"{', '.join(map(repr, same))}: a term is swapped for another, found itself")
         terms = [term for pair in alike for term in pair]
-        if "" in terms:
-            raise ValueError("a term of one character at least is expected, found a blank one")
         if twice := sorted({term for term in terms if terms.count(term) > 1}):
             raise ValueError(f"{', '.join(map(repr, twice))}: a term stands in one pair, found in several")
         return swaps
@@ -106,9 +104,7 @@ class Masking(Member):
     identities: Annotated[list[str], Field(min_length=1)] = Field(
         description="columns of judgement.data.identities whose terms are masked"
     )
-    also: list[Annotated[str, Field(pattern=r"\S")]] = Field(
-        default_factory=list, description="further terms"
-    )
+    also: list[Term] = Field(default_factory=list, description="further terms")
 
 
 class Constraint(Member):

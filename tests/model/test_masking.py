@@ -47,6 +47,8 @@ def tokens(learned: TextFeatures, *texts: str) -> list[list[int]]:
         ("an African\t American's", f"an {TERM}'s"),
         ("cap c.p", f"cap {TERM}"),
         ("man", TERM),
+        ("man\u0301 ma\u0301n x\u0301man", "man\u0301 ma\u0301n x\u0301man"),  # marks are of the word
+        ("\u093eman \u200dman man\u094d", "\u093eman \u200dman man\u094d"),  # vowels and joiners, too
     ],
 )
 def test_terms_are_whole_words_in_any_case(text: str, expected: str) -> None:

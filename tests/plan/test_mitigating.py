@@ -6,8 +6,10 @@ import copy
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.errors import PlanError
+from tasks.plan.judgement import Judgement
 from tasks.plan.load import parse_plan
 from tests.ingest.conftest import DOCUMENT
 from tests.mitigate.samples import LABEL, SOURCES
@@ -96,7 +98,12 @@ def test_what_fits_is_taken(kind: str, step: dict[str, Any]) -> None:
         ),
         ("text", {"kind": "masking", "identities": ["race"]}, "'race' is none of judgement.data.identities"),
         ("text", {"kind": "masking", "identities": []}, "identities"),
-        ("text", {"kind": "masking", "identities": ["gender"], "also": [" "]}, "also"),
+        ("text", {"kind": "masking", "identities": ["gender"], "also": [" "]}, "also[0]: a term of"),
+        (
+            "text",
+            {**SWAP, "swaps": [["Zo\u00eb", "Zoe\u0308"]]},
+            "a term is swapped for another, found itself",
+        ),
         (
             "text",
             {"kind": "synthesis", "attribute": "sex", "minimum": 50},
@@ -128,3 +135,16 @@ def test_steps_are_listed_in_the_order_in_which_they_are_made() -> None:
     assert problems("text", SWAP, masking) == ""
     assert "before training (of rows, then of features)" in problems("text", masking, SWAP)
     assert "one step of masking is expected, found several" in problems("text", masking, masking)
+
+
+def test_a_term_is_kept_in_the_form_in_which_texts_are_read() -> None:
+    """Texts are read in NFKC: a term typed with a loose mark, or in wide letters, would be found in none."""
+    document = copy.deepcopy(DOCUMENT)["judgement"]
+    terms = {"gender": {"women": ["Zoe\u0308"], "men": ["\uff4d\uff41\uff4e"]}}
+    document["data"] = {"sources": SOURCES, "label": LABEL, **DATA["text"], "identities": terms}
+    document["protected"], document["limits"][0]["attribute"] = {"sex": {"column": "sex"}}, "sex"
+    data: Any = Judgement.model_validate(document).data
+    assert data.identities == {"gender": {"women": ["Zo\u00eb"], "men": ["man"]}}
+    terms["gender"]["men"] = ["man", " "]
+    with pytest.raises(ValidationError, match="one character at least is expected, found a blank one"):
+        Judgement.model_validate(document)
