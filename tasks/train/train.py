@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ import polars as pl
 import torch
 
 from tasks.evidence.digest import digest_of
-from tasks.mitigate.after import After, ScoredRows, after_training
+from tasks.mitigate.after import ScoredRows, after_training
+from tasks.mitigate.records import Decision
+from tasks.model.columns import Codes
 from tasks.model.device import choose_device, deterministic
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
@@ -28,6 +30,22 @@ from tasks.train.prepare import Prepared, held_out, prepare
 from tasks.train.private import Begun, begun_of, fit_privately, public_rule
 from tasks.train.records import Trained
 from tasks.train.workers import fit_together
+
+
+class Decided(NamedTuple):
+    """How a fitted network decides, and what that makes of the validation rows.
+
+    Attributes:
+        rule: as it is frozen, with score bins.
+        scores: (n, classes) or (n, 1), calibrated where the rule does that.
+        groups: of the rows, as the rule numbers them, (n,); None where it reads no group.
+        decision: the record of a step after training, None without one.
+    """
+
+    rule: Rule
+    scores: Scores
+    groups: Codes | None = None
+    decision: Decision | None = None
 
 
 def train(
@@ -57,18 +75,15 @@ def train(
         Refusal: a class or a side of the division has no rows, the loss is not finite any more, or a step
             after training lacks rows of a group.
     """
-    device, threads = choose_device(), plan.operations.compute.threads
-    with deterministic(threads):
+    device = choose_device()
+    with deterministic(plan.operations.compute.threads):
         prepared = prepare(frame, described, row_weights, plan)
         objective = objective_of(plan, prepared.fit.labels)
         saved = Checkpoints(checkpoints, _key(prepared, deciding(plan, objective.rule, device)))
         begun = None if plan.recipe.privacy is None else begun_of(frame, plan, checkpoints)
         network, state, resumed_from = _fit(prepared, objective, plan, device, saved, callbacks, begun)
         scores = loop.score(network, prepared.validation, objective.rule).numpy()
-    rule, groups, decision = objective.rule, None, None
-    if (after := _after(frame, row_weights, prepared, scores, objective.rule, plan)) is not None:
-        rule, scores, groups, decision = after
-    rule = objective.frozen(scores, rule) if begun is None else public_rule(rule)
+    rule, scores, groups, decision = _decided(frame, row_weights, prepared, scores, objective, plan)
     predictor = Predictor(prepared.features, settings_of(plan), network, rule)
     trained = frozen(
         predictor,
@@ -90,23 +105,25 @@ def train(
     return trained
 
 
-def _after(
+def _decided(
     frame: pl.DataFrame,
     row_weights: npt.NDArray[np.float64] | None,
     prepared: Prepared,
     scores: Scores,
-    rule: Rule,
+    objective: Objective,
     plan: Plan,
-) -> After | None:
+) -> Decided:
     """Make the recipe's steps after training, on the validation rows that the network can take."""
-    steps = [step for step in plan.recipe.mitigation if step.stage == "decision"]
-    if not steps:
-        return None
-    held = held_out(frame, plan)
-    held[held] = ~prepared.features.unknown_rows(frame.filter(held))
-    weights = np.ones(len(scores)) if row_weights is None else row_weights[held]
-    rows = ScoredRows(frame.filter(held), scores, prepared.validation.labels.numpy(), weights)
-    return after_training(rule, rows, steps, plan.judgement)
+    decided = Decided(objective.rule, scores)
+    if steps := [step for step in plan.recipe.mitigation if step.stage == "decision"]:
+        held = held_out(frame, plan)
+        held[held] = ~prepared.features.unknown_rows(frame.filter(held))
+        weights = np.ones(len(scores)) if row_weights is None else row_weights[held]
+        rows = ScoredRows(frame.filter(held), scores, prepared.validation.labels.numpy(), weights)
+        decided = Decided(*(after_training(objective.rule, rows, steps, plan.judgement) or decided))
+    if plan.recipe.privacy is not None:
+        return decided._replace(rule=public_rule(decided.rule))
+    return decided._replace(rule=objective.frozen(decided.scores, decided.rule))
 
 
 def _fit(
