@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 APOSTROPHES, HYPHENS = "'’‘ʼ´`′", "‐‑‒–−-"  # noqa: RUF001 - as typeset
 AS_TYPED = str.maketrans(dict.fromkeys(APOSTROPHES, "'") | dict.fromkeys(HYPHENS, "-"))
+TYPED = AS_TYPED | str.maketrans(dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " "))  # blanks
+TYPED |= str.maketrans({chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)})
+"""What patterns know, for what is typeset or of full width: one character each, so that places stay."""
 JOINED = 4
 """Words that hyphens and apostrophes join to a listed name, at most."""
 NATIONAL = [
@@ -59,30 +62,42 @@ MONTH = (
 DATES = (
     rf"\b\d{{1,2}}(?:st|nd|rd|th|er|\.|º)?(?:\s+of|\s+de)?\s+{MONTH}\.?,?(?:\s+del?)?\s+\d{{2,4}}\b",
     rf"\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b",
-    r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b",
+    r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\b|(?=T\d))",
+    r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?=T\d)",
+)
+# What presidio leaves out: numbers without an area, and such as only the word before says what they are.
+PHONES = r"(?<![\d-])[2-9]\d{2}-\d{4}(?![\d-])"
+PAPER = r"passport|licen[cs]e|ssn|nino|social security|national insurance|tax id|(?:national )?id(?: card)?"
+NUMBERED = (
+    rf"(?<=\b(?:{PAPER})(?: (?:no|nr|number)\b)?[ .:#]{{1,3}}(?:is )?)"
+    r"(?=[a-z]{0,3}\d)(?=(?:[a-z -]{0,3}\d){5})[a-z\d]+(?:[ -](?=[a-z]{0,2}\d)[a-z\d]+){0,5}\b"
 )
 # Where two parts may take the same characters the first keeps what it has (`*+`, `++`): a text that has all
 # of an address but its end is else tried in every division.
 NUMBER, WORDS = r"\b\d{1,5}[a-z]?", r"(?:\s+[\w.'’-]+){1,4}?"  # noqa: RUF001 - as typeset
 PLACE = (
-    r"(?:,?\s+(?:apt|apartment|suite|unit|flat|#)\.?\s*\w+)?"
+    r"(?:\.?\s+(?-i:[NS]?[EW]|[NS])\b)?(?:,?\s+(?:apt|apartment|suite|unit|flat|#)\.?\s*\w+)?"
     r"(?:,\s*+[\w .'-]{2,30},?\s++[A-Z]{2}\s++\d{5}(?:-\d{4})?)?"
 )
+# Words that also mean other things count where they are written as names.
+LARGE = "Drive Dr Court Ct Place Pl Square Sq Way Close Grove Gardens Circle Cir Trail Row Walk Hill Rise"
+LARGE = "|".join(form for word in LARGE.split() for form in (word, word.upper()))
 # Streets that begin with what they are; their names' own words are written large.
 STREET = r"\b(?:rue|avenue|boulevard|bd|quai|chemin|impasse|allée|place|route|calle|avenida|plaza|paseo)\b"
 NAMED = (
     r"(?:[\s-]+(?:de|du|des|del|la|le|les|los|las|el|faubourg)\b|\s+[dl]['’])*[\s-]*(?-i:\p{Lu})[\w.'’-]*+"  # noqa: RUF001 - as typeset
 )
 HOUSE, HAUS = r"\d{1,4}(?:[a-z]|\s?(?:bis|ter))?\b", r"\d{1,4}(?:\s?[a-z])?\b"
+ROAD = "street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|crescent|terrace|parkway|pkwy|highway|hwy|mews"
 ADDRESSES = (
-    rf"{NUMBER}{WORDS}\s+(?:street|avenue|road|boulevard|lane|crescent|terrace)\b{PLACE}",
-    # Words and short forms that also mean other things count where they are written as names.
-    rf"{NUMBER}{WORDS}\s+(?-i:St|Ave|Rd|Blvd|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Way|Pkwy|Hwy)\b\.?{PLACE}",
+    rf"{NUMBER}{WORDS}\s+(?:{ROAD})\b\.?{PLACE}",
+    rf"{NUMBER}{WORDS}\s+(?-i:{LARGE})\b\.?{PLACE}",
     rf"\b(?-i:\p{{Lu}})\w*(?:(?:straße|strasse|gasse|allee|weg|platz|ufer|damm)|str\.)\s*{HAUS}",
     rf"\b(?-i:\p{{Lu}})\w+[\s-]+(?-i:(?:Straße|Strasse|Gasse|Allee|Weg)|Str\.)\s*{HAUS}",
     rf"{STREET}{NAMED}(?:{NAMED}){{0,3}},?\s+{HOUSE}",
     rf"\b{HOUSE},?\s+{STREET}{NAMED}(?:{NAMED}){{0,3}}",
     r"\bp\.?\s?o\.?\s+box\s+\d+\b",
+    r"\b(?-i:[A-Z]{2})\s+\d{5}(?:-\d{4})?\b",
 )
 
 
@@ -133,12 +148,13 @@ def find(text: str, privacy: Privacy, names: frozenset[str]) -> list[Span]:
         Refusal: a search took as long as presidio lets a pattern run before it skips it.
     """
     composed, places = _composed(text)
+    typed = composed.translate(TYPED)
     spans = list(_names(composed, names)) if "name" in privacy.recognise else []
-    digits = sum(map(str.isdigit, composed))
+    digits = sum(map(str.isdigit, typed))
     for kind in privacy.recognise:
-        if kind != "name" and _may_hold(kind, composed, digits):
+        if kind != "name" and _may_hold(kind, typed, digits):
             for recogniser in _recognisers(kind):
-                found = _analysed(recogniser, composed)
+                found = _analysed(recogniser, typed)
                 spans += [
                     Span(one.start, one.end, kind.upper(), one.score)
                     for one in found
@@ -244,10 +260,11 @@ def _recognisers(kind: Kind) -> tuple[EntityRecognizer, ...]:
     if kind == "email":
         # Presidio's own class asks the network for the list of top-level domains to weigh an address by;
         # its pattern alone finds more, without.
-        patterns = there.EmailRecognizer.PATTERNS
-        return (PatternRecognizer(supported_entity="EMAIL", patterns=patterns),)
+        return (of(*(one.regex for one in there.EmailRecognizer.PATTERNS)),)
     classes = {"phone": ["Phone"], "card": ["CreditCard"], "iban": ["Iban"], "ip": ["Ip"], "date": ["Date"]}
-    classes |= {"national": list(NATIONAL), "address": ["UkPostcode"]}
+    classes |= {"national": list(NATIONAL), "address": []}
     known = tuple(getattr(there, f"{name}Recognizer")() for name in classes[kind])
-    own = {"date": DATES, "address": ADDRESSES}.get(kind)
-    return (*known, of(*own)) if own else known
+    # Presidio gives a postcode a score of .1, below any minimum that leaves other words alone.
+    postcodes = (one.regex for one in there.UkPostcodeRecognizer.PATTERNS)
+    own = {"date": DATES, "address": (*ADDRESSES, *postcodes), "phone": (PHONES,), "national": (NUMBERED,)}
+    return (*known, of(*own[kind])) if kind in own else known
