@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -65,7 +65,7 @@ def write_page(found: Comparison, figure: str, path: Path) -> None:
         changed=changed,
         number=number,
         words=words,
-        short=lambda name: SHORT[name],
+        short=lambda one: SHORT[_parts(one)[0]],
     )
     rendered = template.render(
         found=found,
@@ -126,12 +126,23 @@ def _by_group(
         changes = [one for each in variant.changes if each.on == on for one in each.groups]
         own: dict[str, list[GroupChange]] = {}
         for one in changes:
-            if one.attribute == attribute and one.rate in SHORT:
+            if one.attribute == attribute:
                 own.setdefault(one.group, []).append(one)
         if own:
-            tables.append((variant, [(group, _rows(rates), rates) for group, rates in own.items()]))
+            lines = [line for group, rates in own.items() for line in _lines(group, rates)]
+            tables.append((variant, [(name, max(one.n for one in rates), rates) for name, rates in lines]))
     return tables
 
 
-def _rows(rates: Sequence[GroupChange]) -> int:
-    return max(one.n for one in rates)
+def _lines(group: str, rates: Sequence[GroupChange]) -> Iterator[tuple[str, list[GroupChange]]]:
+    """A group's rates; where each class is held against the rest a line for each, accuracy in every one."""
+    classes = dict.fromkeys(_parts(one)[1] for one in rates)
+    for label in [one for one in classes if one] or [""]:
+        name = f"{group}, class {label}" if label else group
+        yield name, [one for one in rates if _parts(one)[1] in ("", label)]
+
+
+def _parts(one: GroupChange) -> tuple[str, str]:
+    """The rate, and the class that is held against the rest, "" where none is."""
+    rate, _, label = one.rate.partition(" (")
+    return rate, label.removesuffix(")")

@@ -48,8 +48,9 @@ def draw(found: Comparison) -> Figure:
     for axes, name in zip(panels, names, strict=False):
         metric, _, attribute = name.partition(" by ")
         _panel(axes, found, metric, attribute)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+    # From every panel: a variant whose gap is undefined in one stands in another.
+    marks = {mark.get_label(): mark for axes in panels for mark in axes.get_legend_handles_labels()[0]}
+    figure.legend(handles=list(marks.values()), loc="outside lower center", ncols=4, fontsize=9)
     title = f"{found.plan}: {len(found.finished)} variants on the same {found.test_rows:,} test rows"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
