@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from tasks.errors import PlanError
 from tasks.evidence.digest import canonical_json
 from tasks.evidence.records import Record
-from tasks.evidence.secret import made_once, refuse_readable
+from tasks.evidence.secret import made_once, read_secret
 
 KEY_BYTES = 32
 
@@ -40,11 +40,7 @@ class PublicationKey:
             PlanError: for a file that others may read, or that holds no key.
         """
         path = var / "keys" / "publication.key"
-        if path.is_file():
-            refuse_readable(path)
-            text = path.read_bytes()
-        else:
-            text = made_once(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
+        text = read_secret(path, lambda: secrets.token_hex(KEY_BYTES).encode() + b"\n")
         try:
             secret = bytes.fromhex(text.decode("ascii").strip())
         except ValueError:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import PlanError
 from tasks.evidence.digest import write_atomically
-from tasks.evidence.secret import made_once, refuse_readable
+from tasks.evidence.secret import read_secret
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -134,15 +134,9 @@ def signing_key(given: Path | None, var: Path, trusted: Iterable[PublicKey] = ()
     if given is not None:
         if not given.is_file():
             raise PlanError(SETTING, [f"the path of a PEM file is expected; {given} is no file"])
-        refuse_readable(given)
-        return SigningKey(_private(given.read_bytes(), f"{SETTING} ({given})"), enrolled=True)
+        return SigningKey(private_key(read_secret(given), f"{SETTING} ({given})"), enrolled=True)
     path = local_key_file(var)
-    if path.is_file():
-        refuse_readable(path)
-        content = path.read_bytes()
-    else:
-        content = made_once(path, _new())
-    key = SigningKey(_private(content, str(path)), enrolled=False)
+    key = SigningKey(private_key(read_secret(path, new_private_key), str(path)), enrolled=False)
     key.enrolled = key.public in set(trusted)
     public = path.with_suffix(".pub")
     if not public.is_file() or public.read_text(encoding="ascii", errors="replace") != key.public.pem:
@@ -199,7 +193,12 @@ def _base64(text: str) -> bytes:
         raise ValueError(f"{EXPECTED}; found neither") from None
 
 
-def _private(content: bytes, where: str) -> Ed25519PrivateKey:
+def private_key(content: bytes, where: str) -> Ed25519PrivateKey:
+    """The private key of a PEM file.
+
+    Raises:
+        PlanError: it holds none; ``where`` names it, and nothing of it is shown.
+    """
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - not in the base install
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
@@ -214,7 +213,8 @@ def _private(content: bytes, where: str) -> Ed25519PrivateKey:
     return key
 
 
-def _new() -> bytes:
+def new_private_key() -> bytes:
+    """PEM of a new Ed25519 key, unencrypted."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         Encoding,

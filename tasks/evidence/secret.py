@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tasks.errors import PlanError
+
+
+def read_secret(path: Path, new: Callable[[], bytes] | None = None) -> bytes:
+    """What a file of a secret holds.
+
+    Args:
+        path: of the file.
+        new: gives what a file that is not there is made with; None: it is there.
+
+    Raises:
+        PlanError: others may read it.
+    """
+    if new is not None and not path.is_file():
+        return made_once(path, new())
+    if mode := path.stat().st_mode & 0o077:
+        raise PlanError(str(path), [f"others may read it (mode ...{mode:03o}): `chmod 600 {path}`"])
+    return path.read_bytes()
 
 
 def made_once(path: Path, content: bytes) -> bytes:
@@ -30,13 +48,3 @@ def made_once(path: Path, content: bytes) -> bytes:
     finally:
         Path(temporary).unlink()
     return content
-
-
-def refuse_readable(path: Path) -> None:
-    """Refuse a secret that others may read.
-
-    Raises:
-        PlanError: with the command that closes the file.
-    """
-    if mode := path.stat().st_mode & 0o077:
-        raise PlanError(str(path), [f"others may read it (mode ...{mode:03o}): `chmod 600 {path}`"])

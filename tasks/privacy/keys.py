@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tasks.errors import PlanError, SourceError
-from tasks.evidence.secret import made_once, refuse_readable
+from tasks.evidence.secret import read_secret
 
 SETTING = "ASSAY_PRIVACY_KEY"
 LEAST_BYTES = 32
@@ -80,11 +80,8 @@ def key_for(plan: str, given: str | None, var: Path, pinned: str | None, *, crea
     path = key_file(var)
     if given is not None:
         key = Key(_decoded(given, SETTING), plan)
-    elif path.is_file():
-        refuse_readable(path)
-        key = Key(_decoded(path.read_text(encoding="ascii", errors="replace"), str(path)), plan)
-    elif create and pinned is None:
-        key = Key(_made(path), plan)
+    elif path.is_file() or (create and pinned is None):
+        key = Key(_decoded(read_secret(path, _new).decode("ascii", "replace"), str(path)), plan)
     else:
         raise SourceError(_lost(plan, pinned, path, "there is none"))
     if pinned is not None and not hmac.compare_digest(key.fingerprint, pinned):
@@ -119,10 +116,9 @@ def _decoded(text: str, where: str) -> bytes:
     return secret
 
 
-def _made(path: Path) -> bytes:
-    """A new key in a file that is its owner's alone; of two at once the first counts."""
-    content = made_once(path, secrets.token_bytes(LEAST_BYTES).hex().encode() + b"\n")
-    return _decoded(content.decode("ascii"), str(path))
+def _new() -> bytes:
+    """What a file of a new key holds."""
+    return secrets.token_hex(LEAST_BYTES).encode() + b"\n"
 
 
 def file_mark(key: Key, sha256: str) -> str:
