@@ -37,7 +37,7 @@ from tests.servers import (
 )
 
 ROOT = Path(__file__).parents[2]
-DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "tiny"}, 240.0
+DEPLOYMENT, PARAMETERS, SECONDS = "retrain/manual", {"plan": "tiny"}, 480.0
 BUCKET = "assay"
 HOLD = "from flows.turns import turn\nwith turn('retrain killed'): print('held', flush=True); input()"
 
