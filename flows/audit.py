@@ -70,6 +70,7 @@ def _subject(found: Audit) -> Subject:
     return Subject(
         cube=found.counted,
         rows=found.file.sha256,
+        asked=(found.columns.label, found.columns.prediction),
         of={"file": PurePath(found.file.path).name},
         digests={"data": found.file.sha256},
     )

@@ -111,19 +111,20 @@ def publish(
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder; all in it may be handed out")],
     epsilon: Epsilon = None,
+    total_epsilon: Annotated[float | None, typer.Option(metavar="T", help="stated first; else E")] = None,
     rows_per_person: RowsPerPerson = 1,
     table: Tables = None,
 ) -> None:
     """Write the counts of a run's test part for everybody: a page, and JSON. Exit 3: an altered dossier.
 
     Small counts are suppressed, and others with them: none can be worked out.
-    With --epsilon every count gets noise. The same rows are published once.
+    With --epsilon every count gets noise. Rows are published once, or until --total-epsilon is spent.
     """
     from flows.publish import run_publish
     from infra.settings import settings
     from tasks.audit.publishing import Wish
 
-    wish = Wish(folder, epsilon, rows_per_person, tuple(table or ()))
+    wish = Wish(folder, epsilon, rows_per_person, tuple(table or ()), total_epsilon)
     leave(run_publish(target, wish, settings()))
 
 

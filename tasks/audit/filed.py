@@ -46,6 +46,7 @@ def filed_subject(folder: Path, named: Mapping[str, str]) -> Subject:
     return Subject(
         cube=cube,
         rows=rows,
+        asked=(body_of(entries, "freeze")["digest"],),
         of={"plan": plan["name"], **named, "rows": "test part"},
         digests={"judgement": plan["digests"]["judgement"], "data": dataset.digest, "test part": rows},
         sources=_sources(folder, dataset),

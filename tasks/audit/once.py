@@ -1,7 +1,9 @@
-"""What keeps a publication from being taken apart by a second one: a key for its noise, and a list of rows.
+"""What keeps a publication from being taken apart by others: a key for its noise, and a ledger of rows.
 
-The noise of the same rows is drawn under the same key, so it comes again and can't be averaged away. And of
-the same rows only one publication is made: two with noise add up, and what two suppressed ones hide
+The noise of the same rows is drawn under the same key, so it comes again and can't be averaged away. Of the
+same rows as many publications are made as their epsilons add up to the total that was stated with the first
+(pure epsilons add up, whatever was chosen in view of earlier ones: Rogers et al. 2016, Privacy odometers and
+filters): one, unless more was stated. Of suppressed counts one is made, since what two of them hide
 differently follows from their difference. Both are kept below ``var``, readable for their owner alone: who
 has the key can take the noise off.
 """
@@ -10,10 +12,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tasks.errors import PlanError
 from tasks.evidence.digest import canonical_json
@@ -21,6 +25,7 @@ from tasks.evidence.records import Record
 from tasks.evidence.secret import made_once, read_secret
 
 KEY_BYTES = 32
+Epsilon = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class PublicationKey:
@@ -57,52 +62,108 @@ class PublicationKey:
 
 
 class Claim(Record):
-    """What is on record of rows that were published.
+    """One publication, as it is on record for the rows of a file.
 
     Attributes:
         mark: keyed hash (hex) of the rows, of their counts and of how they were published.
         told: of what, and how, in words.
+        rows_per_person: the most rows that one person has.
+        epsilon: of its noise; None where small counts are suppressed.
+        total: epsilon of all publications of these rows; None likewise.
     """
 
     mark: str
     told: str
+    rows_per_person: Annotated[int, Field(gt=0)]
+    epsilon: Epsilon | None
+    total: Epsilon | None
 
 
-def claim(var: Path, rows: Iterable[str], mark: str, told: str) -> None:
-    """Put on record that rows are published in one way, and in no other.
+def admitted(var: Path, rows: Iterable[str], asked: Claim) -> Claim:
+    """What may be published, with the total that holds for its rows.
 
     Args:
-        var: holds ``published/ROWS.json``.
+        var: holds ``published/ROWS.json``, then ``ROWS.2.json`` and so on.
         rows: SHA-256 (hex) of each file that has the rows.
-        mark: keyed hash (hex) of the rows, of their counts and of how they are published.
-        told: of what, and how, in words.
+        asked: what shall be published; its total None for the one on record, or of this publication alone.
 
     Raises:
-        PlanError: rows of one of these files were published in another way, or its record is damaged.
+        PlanError: what was published of the rows of one of these files leaves no room for it, or its record
+            is damaged.
     """
-    paths = [var / "published" / f"{name}.json" for name in sorted(set(rows))]
-    asked = Claim(mark=mark, told=told)
-    for path in paths:  # all of them before the first is written: what is refused leaves nothing
-        if path.exists():
-            _refuse_other(path, path.read_bytes(), asked)
-    for path in paths:
-        _refuse_other(path, made_once(path, canonical_json(asked.model_dump()) + b"\n"), asked)
+    held = {path: _held(path) for path in _paths(var, rows)}
+    totals = [one.total for claims in held.values() for one in claims if one.total is not None]
+    for path, claims in held.items():
+        _refuse_other(path, claims, asked)
+    return asked.model_copy(update={"total": asked.total or max(totals, default=asked.epsilon)})
 
 
-def _refuse_other(path: Path, content: bytes, asked: Claim) -> None:
-    try:
-        held = Claim.model_validate_json(content)
-    except ValidationError as error:
+def claim(var: Path, rows: Iterable[str], admitted: Claim) -> None:
+    """Put on record what was admitted, for each of the files; what is on record already stays.
+
+    Raises:
+        PlanError: another process has published these rows since.
+    """
+    content = canonical_json(admitted.model_dump()) + b"\n"
+    for path in _paths(var, rows):
+        written = False
+        while not written:
+            claims = _held(path)
+            _refuse_other(path, claims, admitted.model_copy(update={"total": None}))
+            known = any(one.mark == admitted.mark for one in claims)
+            written = known or made_once(_numbered(path, len(claims) + 1), content) == content
+
+
+def _paths(var: Path, rows: Iterable[str]) -> list[Path]:
+    return [var / "published" / f"{name}.json" for name in sorted(set(rows))]
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_suffix(f".{number}.json")
+
+
+def _held(path: Path) -> list[Claim]:
+    """What is on record for a file, the first first."""
+    found = len(list(path.parent.glob(f"{path.stem}*.json")))
+    try:  # one whose number is missing is not there to be read
+        return [Claim.model_validate_json(_numbered(path, i + 1).read_bytes()) for i in range(found)]
+    except (FileNotFoundError, ValidationError) as error:
         problem = (
-            "the record of how rows were published is expected, and this is damaged: restore it from a copy. "
-            "Without it the same rows might be published a second time"
+            "the record of how rows were published is expected, and this is damaged, not whole or of another "
+            "version: restore it from a copy. Without it the same rows might be published a second time"
         )
         raise PlanError(str(path), [problem]) from error
-    if held.mark != asked.mark:
-        other = " of other counts, or of rows prepared otherwise" if held.told == asked.told else ""
-        problem = (
-            f"these rows were published before: {held.told}; now asked for: {asked.told}{other}. From their "
-            "difference may follow what each hides, so rows are published once: ask for all tables at once. "
-            f"If the earlier one was handed to nobody, delete it and then {path}"
+
+
+def _refuse_other(path: Path, claims: Sequence[Claim], asked: Claim) -> None:
+    """Refuse what earlier publications of these rows leave no room for."""
+    if not claims or not (reason := _reason(claims, asked)):
+        return
+    last = claims[-1]
+    other = " of other counts, or of rows prepared otherwise" if last.told == asked.told else ""
+    problem = (
+        f"these rows were published before: {last.told}; now asked for: {asked.told}{other}. {reason}. "
+        f"If the last one was handed to nobody, delete it and then {_numbered(path, len(claims))}"
+    )
+    raise PlanError("publish", [problem])
+
+
+def _reason(claims: Sequence[Claim], asked: Claim) -> str:
+    """Why rows that were published so are not published as asked, or ""."""
+    first, known = claims[0], any(one.mark == asked.mark for one in claims)
+    if first.total is None or asked.epsilon is None:
+        difference = "From their difference may follow what each hides, so rows are published once"
+        return "" if known else f"{difference}: ask for all tables at once"
+    if asked.total not in {None, first.total}:
+        return f"Their total epsilon, {first.total:g}, was stated with the first publication, and stays"
+    if known:
+        return ""
+    if first.rows_per_person != asked.rows_per_person:
+        return "Epsilons add up only where as many rows per person are stated each time"
+    spent = sum((Fraction(str(one.epsilon)) for one in claims), Fraction())
+    if spent + Fraction(str(asked.epsilon)) > Fraction(str(first.total)):
+        return (
+            f"Epsilon {float(spent):g} of {first.total:g} in all is spent: ask for all tables at once, and "
+            "state --total-epsilon with the first publication of rows where others shall follow"
         )
-        raise PlanError("publish", [problem])
+    return ""

@@ -2,8 +2,9 @@
 
 Everything in it taken together keeps what its page promises. So it holds no verdict: a verdict follows from
 exact counts, each word of one rules out some of the counts that may be hidden, and limit after limit on one
-gap leaves a single one. With noise the digests of the rows are keyed for the same reason: whoever knows all
-rows but one could try out guesses of that one against a plain hash.
+gap leaves a single one. The digests of the rows are keyed for the same reason: against a plain hash guesses
+could be tried out, of one row by whoever knows the others, and of hidden counts by whoever knows how the file
+is sorted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.audit.once import PublicationKey, claim
+from tasks.audit.once import Claim, PublicationKey, admitted, claim
 from tasks.audit.template import page_style, page_template
 from tasks.errors import PlanError
 from tasks.evidence.digest import canonical_json, write_atomically
@@ -35,6 +36,7 @@ from tasks.fairness.publication_noise import KeyedRandom, noise_problem, noised
 from tasks.plan.base import crossing
 
 COUNTS, PAGE = "counts.json", "index.html"
+TOGETHER = "all publications of these rows"
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,15 @@ class Wish:
         epsilon: of the noise; small counts are suppressed when None.
         rows_per_person: the most rows that one person has.
         tables: attributes and crossings, ``sex x race``; none for one table an attribute.
+        total: epsilon of all publications of these rows, stated with the first; None for what stands on
+            record, or for this publication alone.
     """
 
     folder: Path
     epsilon: float | None = None
     rows_per_person: int = 1
     tables: tuple[str, ...] = ()
+    total: float | None = None
 
     @property
     def words(self) -> str:
@@ -73,6 +78,9 @@ class Subject:
     Attributes:
         cube: its counts.
         rows: SHA-256 (hex) of the file of the rows that were counted.
+        asked: what of each row was counted, apart from who else is there: the frozen model's digest, or the
+            columns. Two models that decide alike on all of these rows have the same counts, and must have
+            noise of their own: by equal noise everybody would know that nobody is there on whom they differ.
         of: name -> value of what they are of: fit for every reader.
         digests: name -> SHA-256 (hex) of what the rows, or the plan that pins them, follow from.
         sources: SHA-256 (hex) of each file that the rows were taken from, if not from that of ``rows``, which
@@ -81,6 +89,7 @@ class Subject:
 
     cube: Cube
     rows: str
+    asked: tuple[str, ...]
     of: Mapping[str, str]
     digests: Mapping[str, str]
     sources: tuple[str, ...] = ()
@@ -109,6 +118,12 @@ def wish_problems(wish: Wish, others: Mapping[str, Path | None]) -> Iterator[str
     """
     if wish.epsilon is not None and (problem := noise_problem(wish.epsilon)):
         yield f"--epsilon: {problem}"
+    if wish.total is not None:
+        if wish.epsilon is None or wish.total < wish.epsilon:
+            least = "with --epsilon" if wish.epsilon is None else f"of at least --epsilon, {wish.epsilon:g},"
+            yield f"--total-epsilon: a total {least} is expected, found {wish.total:g}"
+        elif problem := noise_problem(wish.total):
+            yield f"--total-epsilon: {problem}"
     if problem := rows_problem(wish.rows_per_person):
         yield f"--rows-per-person: {problem}"
     nearest = next(path for path in (wish.folder, *wish.folder.parents) if path.exists() or path.is_symlink())
@@ -134,25 +149,31 @@ def prepare(subject: Subject, wish: Wish, var: Path) -> tuple[Published, dict[st
         What is published, and the bytes of each file: the same for the same rows, counts and wish.
 
     Raises:
-        PlanError: for counts or a wish that can't be met; for rows that were published in another way, or a
-            damaged record of that; for a folder that holds another publication.
+        PlanError: for counts or a wish that can't be met; for rows whose earlier publications leave no room
+            for it, or a damaged record of these; for a folder that holds another publication.
     """
     key = PublicationKey.of(var)
     try:
         exact, counts = _protected(subject, wish, key)
     except ValueError as error:
         raise PlanError("publish", [str(error)]) from error
-    published = Published(
-        of={**subject.of, **dict(_named(subject.digests, None if wish.epsilon is None else key))},
-        counts=counts,
+    what = ", ".join(f"{name} {value}" for name, value in subject.of.items())
+    rows = (subject.rows, *subject.sources)
+    asked = Claim(
+        mark=key.mark("claim", exact).hex(),
+        told=f"{what}: {wish.words}",
+        rows_per_person=wish.rows_per_person,
+        epsilon=wish.epsilon,
+        total=wish.total,
     )
+    held = admitted(var, rows, asked)
+    published = Published(of={**subject.of, **_further(subject.digests, key, held.total)}, counts=counts)
     files = {COUNTS: published.model_dump_json(indent=1).encode() + b"\n", PAGE: page(published).encode()}
     for name, content in files.items():
         path = wish.folder / name
         if path.is_file() and path.read_bytes() != content:
             raise PlanError("publish", [f"{path} is of another publication: name another folder"])
-    what = ", ".join(f"{name} {value}" for name, value in subject.of.items())
-    claim(var, (subject.rows, *subject.sources), key.mark("claim", exact).hex(), f"{what}: {wish.words}")
+    claim(var, rows, held)
     return published, files
 
 
@@ -169,7 +190,7 @@ def _protected(subject: Subject, wish: Wish, key: PublicationKey) -> tuple[bytes
     tables = chosen_tables(cube, [crossing(name) for name in wish.tables] or None)
     rows = wish.rows_per_person
     counted = [list(cube.axes.items()), cube.labels, cube.counts.tolist()]
-    exact = canonical_json([subject.rows, tables, wish.epsilon, rows, THRESHOLD, counted])
+    exact = canonical_json([subject.rows, subject.asked, tables, wish.epsilon, rows, THRESHOLD, counted])
     if wish.epsilon is None:
         return exact, suppressed(cube, tables, THRESHOLD, rows)
     return exact, noised(cube, wish.epsilon, rows, tables, KeyedRandom(key.mark("noise", exact)))
@@ -188,12 +209,12 @@ def told(published: Published, folder: Path) -> str:
     return f"Published   {folder / PAGE} and {COUNTS}: {done}{counts.guarantee}"
 
 
-def _named(digests: Mapping[str, str], key: PublicationKey | None) -> Iterator[tuple[str, str]]:
-    for name, digest in digests.items():
-        if key is None:
-            yield name, f"SHA-256 {digest}"
-        else:
-            yield name, f"keyed {key.mark('digest', bytes.fromhex(digest)).hex()}"
+def _further(digests: Mapping[str, str], key: PublicationKey, total: float | None) -> dict[str, str]:
+    """What is said beside the names: digests that only the key's owner can tell, and the noise in all."""
+    keyed = {
+        name: f"keyed {key.mark('digest', bytes.fromhex(digest)).hex()}" for name, digest in digests.items()
+    }
+    return keyed if total is None else {**keyed, TOGETHER: f"epsilon {total:g} in all"}
 
 
 def page(published: Published) -> str:
