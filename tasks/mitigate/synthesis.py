@@ -55,6 +55,8 @@ def synthesised(sample: Sample, step: Synthesis, judgement: Judgement, rng: np.r
     for rows in thin.values():
         known, count = rows[whole[rows]], step.minimum - len(rows)
         others = np.setdiff1d(whole.nonzero()[0], rows)
+        if not len(others):  # all others lack a number; SMOTE wants a row that is not of the cell
+            others = known[:1]
         rest = np.sort(rng.choice(others, min(OTHERS, len(others)), replace=False))
         frame = _generated(sample.frame[known], sample.frame[rest], count, columns, step, rng)
         alike = np.full(count, known[0])  # in the label

@@ -123,6 +123,9 @@ def test_a_missing_category_is_a_category_and_a_missing_number_is_no_neighbour()
     assert made.height == 5
     assert made["job"].is_null().all()
     assert made["pay"].is_between(frame["pay"][11:20].min(), frame["pay"][11:20].max()).all()
+    alone = frame.with_columns(pay=pl.when(lacking < 20).then(1.0 * lacking).otherwise(None))
+    after = grown(sample_of(alone, JUDGEMENT))
+    assert after.frame.filter(after.made)["pay"].is_between(0, 19).all()
     told = r"6 fit rows without a missing number are needed .* found F, label 'high': 5\."
     fewer = frame.with_columns(pay=pl.when(pl.int_range(pl.len()) < 15).then(None).otherwise("pay"))
     with pytest.raises(Refusal, match=told):
