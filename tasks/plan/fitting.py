@@ -7,10 +7,11 @@ from typing import Any
 
 from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Number
+from tasks.plan.features import TextFeatures
 from tasks.plan.federated import with_epochs
 from tasks.plan.judgement import TEST, Judgement
 from tasks.plan.metrics import NUMBERS
-from tasks.plan.model import CNN
+from tasks.plan.model import CNN, Pretrained
 from tasks.plan.recipe import Recipe
 from tasks.plan.training import AdamW, BinaryCrossEntropy, Cosine, MeanSquaredError
 
@@ -67,6 +68,16 @@ def recipe_problems(kind: str, recipe: Recipe) -> Iterator[str]:
     if kind not in recipe.model.takes:
         takes = ", ".join(recipe.model.takes)
         yield f"recipe.model.kind: {recipe.model.kind!r} takes {takes}, the data is {kind}"
+    features, model = recipe.features, recipe.model
+    if (
+        isinstance(features, TextFeatures)
+        and isinstance(model, Pretrained)
+        and features.length > model.positions
+    ):
+        yield (
+            f"recipe.features.length: at most recipe.model.positions ({model.positions}) is expected, found "
+            f"{features.length}: the encoder knows no place beyond"
+        )
 
 
 def training_problems(recipe: Recipe) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import safetensors.torch
 import torch
 
-from tasks.errors import SourceAltered
+from tasks.errors import Refusal, SourceAltered
 from tasks.ingest.pretrained import fetch_pretrained
 from tasks.model.network import Network
 from tasks.model.pretrained import Bert
+from tasks.model.transformer import Block
 from tasks.plan.model import TOKENIZER, WEIGHTS, Pretrained
 from tasks.train.loop import State
 
@@ -34,7 +35,21 @@ class Start(NamedTuple):
     @property
     def width(self) -> int:
         """Of a token's vector."""
-        return int(self.tensors["embeddings.word_embeddings.weight"].shape[1])
+        return int(self.tensor("embeddings.word_embeddings.weight").shape[1])
+
+    def tensor(self, name: str) -> torch.Tensor:
+        """One of the tensors.
+
+        Raises:
+            SourceAltered: there is none of that name.
+        """
+        if name not in self.tensors:
+            raise SourceAltered(
+                f"{WEIGHTS}: a tensor {name!r} is expected, as BERT's encoder has it, found "
+                f"{len(self.tensors)} others, such as {min(self.tensors, default='none')!r}. Name the "
+                "weights of such an encoder in recipe.model.files, and as many recipe.model.layers as it has"
+            )
+        return self.tensors[name]
 
 
 def read_pretrained(model: Pretrained) -> Start:
@@ -53,9 +68,17 @@ def load_pretrained(network: Network, start: Start) -> None:
 
     Raises:
         SourceAltered: for a tensor that is missing or has another shape than the plan's structure.
+        Refusal: the heads of attention do not divide the width, which no tensor's shape tells.
     """
+    blocks = [block for block in network.modules() if isinstance(block, Block)]
+    heads = blocks[0].heads
+    if start.width % heads:
+        raise Refusal(
+            f"recipe.model.heads: a divisor of {start.width}, the width of a token's vector in {WEIGHTS}, is "
+            f"expected, found {heads}; the encoder's own config.json says it (num_attention_heads)"
+        )
     wanted = {name: value for name, value in network.state_dict().items() if not _of_head(name)}
-    given = dict(_renamed(start.tensors, len(network.body.blocks)))  # type: ignore[arg-type] # a ModuleList
+    given = dict(_renamed(start, len(blocks)))
     strange = [
         name for name, value in wanted.items() if name not in given or given[name].shape != value.shape
     ]
@@ -67,18 +90,20 @@ def load_pretrained(network: Network, start: Start) -> None:
     network.load_state_dict(given, strict=False)
 
 
-def _renamed(tensors: Mapping[str, torch.Tensor], layers: int) -> Iterator[tuple[str, torch.Tensor]]:
-    yield "front.vectors.weight", tensors["embeddings.word_embeddings.weight"]
-    yield "body.places.weight", tensors["embeddings.position_embeddings.weight"]
-    yield "body.kind", tensors["embeddings.token_type_embeddings.weight"][0]
+def _renamed(start: Start, layers: int) -> Iterator[tuple[str, torch.Tensor]]:
+    yield "front.vectors.weight", start.tensor("embeddings.word_embeddings.weight")
+    yield "body.places.weight", start.tensor("embeddings.position_embeddings.weight")
+    yield "body.kind", start.tensor("embeddings.token_type_embeddings.weight")[0]
     for part in ("weight", "bias"):
-        yield f"body.norm.{part}", tensors[f"embeddings.LayerNorm.{part}"]
+        yield f"body.norm.{part}", start.tensor(f"embeddings.LayerNorm.{part}")
         for layer in range(layers):
             theirs, ours = f"encoder.layer.{layer}", f"body.blocks.{layer}"
-            asked = [tensors[f"{theirs}.attention.self.{name}.{part}"] for name in ("query", "key", "value")]
+            asked = [
+                start.tensor(f"{theirs}.attention.self.{name}.{part}") for name in ("query", "key", "value")
+            ]
             yield f"{ours}.asked.{part}", torch.cat(asked)
             for our, their in OF_A_BLOCK.items():
-                yield f"{ours}.{our}.{part}", tensors[f"{theirs}.{their}.{part}"]
+                yield f"{ours}.{our}.{part}", start.tensor(f"{theirs}.{their}.{part}")
 
 
 def _of_head(name: str) -> bool:

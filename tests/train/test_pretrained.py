@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from tasks.errors import SourceAltered
+from tasks.errors import PlanError, Refusal, SourceAltered
 from tasks.model.device import deterministic
 from tasks.model.inputs import Inputs
 from tasks.model.network import Network
@@ -101,6 +101,16 @@ def network_inputs(start: Start) -> Inputs:
 def test_another_structure_than_the_weights_is_refused(start: Start) -> None:
     with pytest.raises(SourceAltered, match="the first: body"):
         load_pretrained(network_of(start, feedforward=8), start)
+    with pytest.raises(SourceAltered, match=r"'encoder\.layer\.2\..* as many recipe\.model\.layers"):
+        load_pretrained(network_of(start, layers=3), start)
+    with pytest.raises(Refusal, match=r"recipe\.model\.heads: a divisor of 16, .* found 3"):
+        load_pretrained(network_of(start, heads=3), start)
+
+
+def test_weights_under_other_names_are_refused_by_what_is_missing(start: Start) -> None:
+    other = Start(start.tokenizer, {f"bert.{name}": value for name, value in start.tensors.items()})
+    with pytest.raises(SourceAltered, match=r"'embeddings\.word_embeddings\.weight' .* such as 'bert\."):
+        network_of(other)
 
 
 def test_the_head_learns_first_and_frozen_layers_never(start: Start) -> None:
@@ -167,3 +177,11 @@ def test_files_of_other_names_are_refused() -> None:
         Pretrained.model_validate(
             {"kind": "pretrained", "files": [{**FILES[0], "name": "config.json"}, FILES[1]], **STRUCTURE}
         )
+
+
+def test_a_text_of_more_tokens_than_the_encoder_has_places_for_is_refused_with_the_plan() -> None:
+    changes = ["recipe.features.length=64", "recipe.model.positions=63"]
+    with pytest.raises(
+        PlanError, match=r"features\.length: at most recipe\.model\.positions \(63\) .*found 64"
+    ):
+        load_plan("hate-speech-minilm", Path("data"), changes)
