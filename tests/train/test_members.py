@@ -22,7 +22,7 @@ from tasks.model.predictor import Predictor
 from tasks.model.rule import ClassRule
 from tasks.plan.load import load_plan
 from tasks.plan.plan import Plan
-from tasks.plan.training import SGD, Adam, GradientDescent, Plateau
+from tasks.plan.training import SGD, Adam, Constant, GradientDescent, Plateau
 from tasks.train import loop
 from tasks.train.fitting import begin, has_bfloat16, memory_named, require_able
 from tasks.train.objective import ClassObjective, objective_of
@@ -88,6 +88,19 @@ def test_patience_null_never_stops(sample: Sample, tmp_path: Path) -> None:
     stopped = run(sample, tmp_path / "a", plan=recipe(sample.plan, "training", patience=1, **fast))
     never = run(sample, tmp_path / "b", plan=recipe(sample.plan, "training", patience=None, **fast))
     assert len(stopped.history) < len(never.history) == 12
+
+
+def test_the_best_epoch_is_frozen_and_not_the_last(sample: Sample, tmp_path: Path) -> None:
+    settings = {"optimizer": Adam(kind="adam", rate=0.05), "schedule": Constant(kind="constant")}
+    plan = recipe(sample.plan, "training", epochs=20, patience=3, **settings)
+    trained = run(sample, tmp_path, plan=plan)
+    assert len(trained.history) == trained.best_epoch + 3 < 20
+    network = Predictor.load(tmp_path / "model").network
+    prepared = prepare(sample.frame, sample.described, None, plan)
+    objective, rows = objective_of(plan, prepared.fit.labels), prepared.validation
+    loss, _ = objective.measure(loop.score(network, rows, objective.rule), rows.labels, rows.weights)
+    assert loss == pytest.approx(trained.history[trained.best_epoch - 1].validation_loss, abs=1e-6)
+    assert loss < trained.history[-1].validation_loss - 1e-3
 
 
 def test_bfloat16_learns_as_float32_does_and_is_refused_where_it_is_lacking(
