@@ -168,7 +168,7 @@ def _read(plan: Plan, name: str, content: Any) -> PlanVariant:
     except ValidationError as error:
         lines = [f"{name}: {line}" for detail in error.errors() for line in explain(detail)]
         raise PlanError(name, lines) from error
-    document = plan.model_dump(mode="json")
+    document = plan.document()
     document["recipe"]["mitigation"] = wanted.mitigation
     if problems := [problem for key, value in wanted.set.items() for problem in _set(document, key, value)]:
         raise PlanError(name, [f"{name}.set: {problem}" for problem in problems])

@@ -62,6 +62,14 @@ class Plan(Member):
         """The judgement that predictions are held against: its limits allow for noise in the answers."""
         return held_against(self.judgement, self.recipe.answers)
 
+    def document(self) -> dict[str, Any]:
+        """The plan as JSON to change and read again, without a warm-up that it left unsaid."""
+        document = self.model_dump(mode="json")
+        schedule = self.recipe.training.schedule
+        if isinstance(schedule, Cosine) and "warmup_epochs" not in schedule.model_fields_set:
+            del document["recipe"]["training"]["schedule"]["warmup_epochs"]  # it depends on the epochs
+        return document
+
     def changed(self, settings: Mapping[str, Any]) -> Plan:
         """The plan with other settings of its recipe; without any it is the same.
 
@@ -73,12 +81,7 @@ class Plan(Member):
             pydantic.ValidationError: for a value that the key does not take.
             KeyError: for a key that the recipe does not have.
         """
-        document = self.model_dump(mode="json")
-        schedule = self.recipe.training.schedule
-        if isinstance(schedule, Cosine) and "warmup_epochs" not in schedule.model_fields_set:
-            del document["recipe"]["training"]["schedule"][
-                "warmup_epochs"
-            ]  # what it is depends on the epochs
+        document = self.document()
         for key, value in settings.items():
             *above, last = ["recipe", *key.split(".")]
             place: Any = document

@@ -64,6 +64,14 @@ def test_a_name_that_the_comparison_gives_a_step_of_the_plan_is_refused(tmp_path
         read_variants("tiny", plan_with(tmp_path, [BY_SEX, BY_RACE], further))
 
 
+def test_a_warm_up_that_the_plan_leaves_unsaid_follows_a_variants_epochs(tmp_path: Path) -> None:
+    training = yaml.safe_load((DATA / "adult" / "plan.yaml").read_text())["recipe"]["training"]
+    training["schedule"] = {"kind": "cosine"}
+    further = {"short": {"mitigation": [], "set": {"training.epochs": 1}}}
+    *_, short = read_variants("tiny", plan_with(tmp_path, [], further, training=training))
+    assert short.plan.recipe.training.schedule.warmup_epochs == 0.5  # type: ignore[union-attr]
+
+
 def test_all_problems_of_all_variants_at_once(tmp_path: Path) -> None:
     further = {
         "plan": {"mitigation": [BY_SEX]},
