@@ -41,6 +41,16 @@ def test_one_row_changes_the_sum_of_gradients_by_no_more_than_the_clip() -> None
     assert 0.9 * clip < change <= clip * (1 + 1e-5)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, 3e38])
+def test_a_row_whose_gradient_is_not_finite_changes_no_more_than_another(value: float) -> None:
+    network = nn.Linear(2, 1)
+    nn.init.zeros_(network.weight)
+    sgd = torch.optim.SGD(network.parameters(), lr=1.0)
+    steps = PrivateSteps(network, sgd, Mechanism(noise=1e-6, rate=1.0, steps=1), 2, clip=1.0, at_once=64)
+    steps.step([{"x": torch.tensor([[1.0, 0.0], [value, 0.0]]), "y": torch.ones(2, 1)}], squares)
+    assert float(network.weight.detach().norm()) <= 1.0 + 1e-3
+
+
 def test_gradients_of_rows_are_those_of_each_row_alone() -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
