@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import exp
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +11,9 @@ from pydantic import Field, model_validator
 
 from tasks.plan.base import Member
 from tasks.plan.data import Classes
+from tasks.plan.judgement import TEST, Judgement, Limit
 
 if TYPE_CHECKING:
-    from tasks.plan.judgement import Judgement, Limit
     from tasks.plan.recipe import Recipe
 
 SHRUNK = (
@@ -22,7 +23,11 @@ SHRUNK = (
     *("equalized_odds_difference", "equalized_odds_mean", "equalized_odds_sum"),
     "average_absolute_odds_difference",
 )
-"""Gaps that noise makes smaller by a known factor: of rates over rows that no answer chooses."""
+"""Gaps that noise makes smaller by a known factor: of rates over rows that no answer chooses.
+
+A rate of answers is a + c x that of decisions. In a difference a cancels; in a ratio, and in a group's own
+rate, it does not: whether a ratio of answers keeps a limit of decisions follows from no other limit on it.
+"""
 
 
 class Answers(Member):
@@ -95,10 +100,25 @@ def answer_problems(judgement: Judgement, recipe: Recipe) -> Iterator[str]:
             at = f"judgement.performance[{i}].metric"
             yield f"{at}: answers with noise have no scores; accuracy or macro_f1 is expected"
     for name, own in judgement.sets.items():
-        place = "judgement" if name == "test" else f"judgement.audits.{name}"
+        place = "judgement" if name == TEST else f"judgement.audits.{name}"
         for i, limit in enumerate(own.limits):
             if limit.metric not in SHRUNK:
                 yield (
                     f"{place}.limits[{i}].metric: noise moves {limit.metric} by no known factor, so answers "
                     f"with noise can't be held against it; expected is one of {', '.join(SHRUNK)}"
                 )
+            elif limit.metric == "accuracy_difference" and (several := _meant_by(judgement, name)):
+                yield (
+                    f"{place}.limits[{i}].metric: noise tells the right class by chance more often where "
+                    f"more classes of the plan mean it ({several}), so accuracy by group would follow the "
+                    "labels too; limit tpr_difference or fpr_difference"
+                )
+
+
+def _meant_by(judgement: Judgement, on: str) -> str:
+    """How many of the plan's classes mean each class of an audit set, in words; "" where all as many."""
+    label = judgement.data.label
+    if on == TEST or not isinstance(label, Classes):
+        return ""
+    found = Counter(judgement.audits[on].means(label.values))
+    return ", ".join(f"{n} {name}" for name, n in found.items()) if len(set(found.values())) > 1 else ""

@@ -72,6 +72,27 @@ def test_what_noise_leaves_no_room_for_is_refused() -> None:
     assert "answers with noise have no scores" in told
 
 
+def test_accuracy_is_no_limit_where_classes_are_told_right_by_chance_unevenly() -> None:
+    """Each decision is right, in both groups, yet the answers' accuracies lie .17 apart, and not 0."""
+    noise, n = RandomisedResponse(1.0, 20.0, 3, ""), 2000
+    hateful = np.concatenate([np.arange(n) % 10 < 9, np.arange(n) % 10 < 1])
+    told = noise.judged(np.where(hateful, 0, 1), [str(row) for row in range(2 * n)], "model")
+    cube = Cube.from_arrays(hateful, told == 0, {"g": ["a"] * n + ["b"] * n})
+    limit = Limit(metric="accuracy_difference", attribute="g", limit=0.3 * noise.contrast)
+    (judged,) = judge(cube, [limit])
+    assert judged.verdict is Verdict.FAIL  # which would be wrong of these decisions
+    found = load_plan("hate-speech", Path("data")).model_dump(mode="json")
+    found["recipe"]["answers"] = NOISY
+    told_of = problems(found)
+    for name, sizes in (("hatecheck", "2 hateful, 1 non-hateful"), ("templates", "2 toxic, 1 nontoxic")):
+        assert f"judgement.audits.{name}.limits[0].metric: noise tells the right class by chance" in told_of
+        assert f"({sizes})" in told_of
+    assert "judgement.limits" not in told_of  # on the plan's own classes it is one
+    for audit in found["judgement"]["audits"].values():
+        audit["limits"][0]["metric"] = "tpr_difference"
+    parse_plan("test", found, "test")
+
+
 def test_a_number_is_refused_and_says_why() -> None:
     found = load_plan("adult-hours", Path("data")).model_dump(mode="json")
     found["recipe"]["answers"] = NOISY
