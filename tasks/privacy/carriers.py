@@ -6,9 +6,10 @@ apps are Flower's, so that its grids can carry them as well.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc  # type: ignore[import-untyped]
 from flwr.app import Context, Error, Message, RecordDict
@@ -99,11 +100,21 @@ def connected(ports: Sequence[int]) -> Iterator[Loopback]:
 
 
 def serve(app: ClientApp) -> tuple[grpc.Server, int]:
-    """Answer messages with the app, on a free port of this machine; gives the started server and the port."""
+    """Answer messages with the app, on a free port of this machine; gives the started server and the port.
 
-    def answer(request: Proto, _: grpc.ServicerContext) -> Proto:
+    Whoever asks is told only what kind of error kept the app from answering.
+    """
+
+    def answer(request: Proto, call: grpc.ServicerContext) -> Proto:
+        def end(kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+            if kind is not None:  # else gRPC sends its words, which may quote a row
+                traceback.print_exception(error)
+                call.abort(grpc.StatusCode.INTERNAL, f"{kind.__name__}: its standard error says more")
+
         message = message_from_proto(request)
-        return message_to_proto(app(message, context_of(message)))
+        with ExitStack() as stack:
+            stack.push(end)
+            return message_to_proto(app(message, context_of(message)))
 
     handler = grpc.unary_unary_rpc_method_handler(
         answer, request_deserializer=Proto.FromString, response_serializer=Proto.SerializeToString

@@ -341,6 +341,30 @@ def test_a_process_that_is_gone_is_told_of_as_a_client_that_vanished() -> None:
             each.stop(None).wait()
 
 
+def test_the_words_of_an_error_stay_with_the_client(capfd: pytest.CaptureFixture[str]) -> None:
+    class Quoting:
+        def compute(self, task: str, arrays: Arrays, told: Mapping[str, Any]) -> Numbers:
+            del task, arrays
+            if told["of"] == "row":
+                raise ValueError("no number: jane@example.org")
+            return np.ones(1)
+
+    served = [serve(client_app(Quoting())) for _ in range(3)]
+    try:
+        with connected([port for _, port in served]) as carrier:
+            aggregation = Aggregation(carrier, dict(enumerate(SITES[:3], start=1)), 3, 10.0)
+            assert aggregation.sum("any", {}, {"of": "nothing"}).values == pytest.approx([3.0])
+            with pytest.raises(
+                Refusal, match=r"0 answered\. east: it vanished \(INTERNAL: ValueError"
+            ) as refused:
+                aggregation.sum("any", {}, {"of": "row"})
+    finally:
+        for each, _ in served:
+            each.stop(None).wait()
+    assert "jane" not in str(refused.value)
+    assert "jane@example.org" in capfd.readouterr().err
+
+
 def test_a_run_goes_on_from_its_last_round(tmp_path: Path) -> None:
     whole = run(plan_of({"rounds": 3}), tmp_path / "whole")
 
