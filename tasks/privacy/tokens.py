@@ -11,6 +11,8 @@ from tasks.privacy.keys import Key
 CODE_BYTES = 10
 NUMBERS = frozenset({"PHONE", "CARD", "IBAN", "NATIONAL"})
 """Kinds whose blanks and dashes mean nothing."""
+WHOLE = re.compile(r"(\d+)\.0")
+"""As pandas writes a column of whole numbers of which one was missing."""
 
 
 def token(key: Key, kind: str, value: str) -> str:
@@ -29,8 +31,12 @@ def token(key: Key, kind: str, value: str) -> str:
 
 
 def normalised(kind: str, value: str) -> str:
-    """A value without what spellings of it differ in: width, case, blanks; for numbers all punctuation."""
+    """A value without what spellings of it differ in: width, case, blanks; for numbers all punctuation.
+
+    7.0 is 7: in one file a person's number may be whole, and in the next, of the same data set, not.
+    """
     plain = unicodedata.normalize("NFKC", value).casefold()
     if kind in NUMBERS:
         return re.sub(r"[\W_]+", "", plain)
-    return " ".join(plain.split())
+    plain = " ".join(plain.split())
+    return whole[1] if (whole := WHOLE.fullmatch(plain)) else plain

@@ -103,6 +103,7 @@ def test_tokens_are_stable_over_spellings_and_told_apart_by_kind() -> None:
     assert token(key, "EMAIL", "Jane@Example.org") == token(key, "EMAIL", "jane@example.org")
     assert token(key, "CARD", "4111 1111-1111 1111") == token(key, "CARD", "4111111111111111")
     assert token(key, "NAME", "ann") != token(key, "EMAIL", "ann")
+    assert token(key, "customer", "0012") != token(key, "customer", "12") == token(key, "customer", "12.0")
     made = {token(key, "full name", str(number)) for number in range(2000)}
     assert len(made) == 2000
     assert all(len(each) == len("<full_name_0123456789abcdef>") for each in made)
