@@ -12,9 +12,11 @@ from tasks.errors import EvidenceError, PlanError
 from tasks.evaluate.records import Opened
 from tasks.evidence.dossier import body_of, check_files, read_chain
 from tasks.evidence.records import Dataset
+from tasks.fairness.columns import UNKNOWN
 from tasks.fairness.counts import read_counts
 from tasks.fairness.cube import Cube
-from tasks.plan import read_locked
+from tasks.plan import Plan, read_locked
+from tasks.plan.federated import levels_of
 from tasks.plan.judgement import TEST
 
 
@@ -42,6 +44,10 @@ def filed_subject(folder: Path, named: Mapping[str, str]) -> Subject:
     cube = read_counts(opened.cubes(folder)[TEST].read_bytes())
     if not isinstance(cube, Cube):
         raise PlanError("publish", [f"counts of predicted classes are published; {folder} predicts a number"])
+    try:
+        locked = read_locked(folder)
+    except (OSError, ValidationError) as error:
+        raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
     rows = dataset.test.file.sha256
     return Subject(
         cube=cube,
@@ -49,20 +55,21 @@ def filed_subject(folder: Path, named: Mapping[str, str]) -> Subject:
         asked=(body_of(entries, "freeze")["digest"],),
         of={"plan": plan["name"], **named, "rows": "test part"},
         digests={"judgement": plan["digests"]["judgement"], "data": dataset.digest, "test part": rows},
-        sources=_sources(folder, dataset),
+        sources=_sources(locked, dataset),
+        levels={name: (*levels, UNKNOWN) for name in cube.axes if (levels := _declared(locked, name))},
     )
 
 
-def _sources(folder: Path, dataset: Dataset) -> tuple[str, ...]:
+def _declared(plan: Plan, name: str) -> list[str] | None:
+    return levels_of(plan.judgement, name) if name in plan.judgement.protected else None
+
+
+def _sources(plan: Plan, dataset: Dataset) -> tuple[str, ...]:
     """SHA-256 of each source that test rows are from, as the plan names it and as it was pinned.
 
     The prepared test part has another digest with every column more or less; its people are the source's. Of
     de-identified sources the plan has a keyed hash, which stays as it is when a person is forgotten.
     """
-    try:
-        plan = read_locked(folder)
-    except (OSError, ValidationError) as error:
-        raise EvidenceError(f"{folder / 'plan.json'}: not the plan of this dossier: {error}") from error
     named = {one.name: one.sha256 for one in plan.judgement.data.sources if one.part != "train"}
     pinned = [file.sha256 for file in dataset.sources if Path(file.path).name in named]
     return (*named.values(), *pinned)

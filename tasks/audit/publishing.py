@@ -10,7 +10,7 @@ is sorted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -85,6 +85,7 @@ class Subject:
         digests: name -> SHA-256 (hex) of what the rows, or the plan that pins them, follow from.
         sources: SHA-256 (hex) of each file that the rows were taken from, if not from that of ``rows``, which
             changes with the columns that a plan describes while the people stay.
+        levels: attribute -> levels that it may have, whoever is there; none where they follow from the rows.
     """
 
     cube: Cube
@@ -93,6 +94,7 @@ class Subject:
     of: Mapping[str, str]
     digests: Mapping[str, str]
     sources: tuple[str, ...] = ()
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Published(Record):
@@ -187,6 +189,8 @@ def _protected(subject: Subject, wish: Wish, key: PublicationKey) -> tuple[bytes
         ValueError: for counts or a wish that can't be met.
     """
     cube = subject.cube
+    if wish.epsilon is not None:  # a level that is shown only where somebody has it would tell of that one
+        cube = cube.widened({name: subject.levels.get(name, ()) for name in cube.axes}, cube.labels)
     tables = chosen_tables(cube, [crossing(name) for name in wish.tables] or None)
     rows = wish.rows_per_person
     counted = [list(cube.axes.items()), cube.labels, cube.counts.tolist()]

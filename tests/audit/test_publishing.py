@@ -335,6 +335,26 @@ def test_the_same_people_under_other_columns_are_published_once(dossier: Path, t
     assert len(list((here.var / "published").iterdir())) == len(names)
 
 
+def test_with_noise_no_level_tells_that_somebody_has_it(tmp_path: Path) -> None:
+    """The plan declares which there are; where nobody is counted there is noise too."""
+    rows = {("White", "Male", 0, 1): 60, ("Black", "Female", 1, 0): 60}
+    seen: dict[tuple[str, float | None], list[list[str]]] = {}
+    for name, more in (("without", {}), ("with", {("Other", "Female", 0, 1): 1})):
+        lines = [cell for cell, n in (rows | more).items() for _ in range(n)]
+        path = tmp_path / f"{name}.csv"
+        pl.DataFrame(lines, schema=["race", "sex", "truth", "guess"], orient="row").write_csv(path)
+        filed = dossier_of(audit(asked(path, groups=("race", "sex"))), tmp_path / name)
+        for epsilon in (None, 1.0):
+            folder = tmp_path / f"{name} {epsilon}"
+            run_publish(str(filed), Wish(folder, epsilon), Settings(var=tmp_path / f"var {name} {epsilon}"))
+            seen[name, epsilon] = [table["levels"][0] for table in read(folder)[0]["counts"]["tables"]]
+    assert seen["without", 1.0] == seen["with", 1.0]
+    races, sexes = (set(levels) for levels in seen["with", 1.0])
+    assert races == {*(ADULT.judgement.data.described()["race"].values or ()), "unknown", TOTAL}
+    assert sexes == {"Female", "Male", "unknown", TOTAL}
+    assert seen["without", None][0] == ["Black", "White", TOTAL]  # suppressed counts show what is there
+
+
 def test_each_months_model_is_published_until_the_total_is_spent(dossier: Path, tmp_path: Path) -> None:
     here, audited = (
         Settings(var=tmp_path / "var"),
