@@ -52,6 +52,12 @@ def typed_column(name: str, column: Column) -> pl.Expr:
     return pl.col(name).cast(TYPES[column.type], strict=False)
 
 
+def unit_of(judgement: Judgement) -> pl.Expr:
+    """The sampling unit as text, from its column as found or typed: 007 is 7 where it is a whole number."""
+    assert judgement.unit is not None  # noqa: S101 - the caller looked
+    return typed_column(judgement.unit, judgement.data.described()[judgement.unit]).cast(pl.String)
+
+
 def looked_up(frame: pl.DataFrame, data: Dataset) -> dict[str, pl.Expr]:
     """Columns that the plan makes from others; a value that its table lacks is null."""
     return {
@@ -76,7 +82,7 @@ def describe(frame: pl.DataFrame, judgement: Judgement) -> pl.DataFrame:
     columns = [level_of(protected).alias(name) for name, protected in judgement.protected.items()]
     columns.append(pl.col(judgement.data.label.column).alias("label"))
     if judgement.unit is not None:
-        columns.append(pl.col(judgement.unit).cast(pl.String).alias("unit"))
+        columns.append(unit_of(judgement).alias("unit"))
     return frame.select(columns)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.errors import Refusal
-from tasks.ingest.described import typed_label
+from tasks.ingest.described import typed_label, unit_of
 from tasks.plan.judgement import Judgement
 
 TEST_KEY = "assay/test"
@@ -52,7 +52,7 @@ def tested_rows(frame: pl.DataFrame, judgement: Judgement) -> pl.Series:
         return frame.select(pl.all_horizontal(told).fill_null(value=False).alias("tested")).to_series()
     units = frame["row_digest"]
     if judgement.unit in frame.columns:
-        units = frame[judgement.unit].cast(pl.String).fill_null(units)
+        units = frame.select(unit_of(judgement)).to_series().fill_null(units)
     share = test_set.fraction or 0.0
     if not test_set.stratified:
         return pl.Series(held_out_rows(units, share), dtype=pl.Boolean)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,6 +77,8 @@ def _idx(path: Path) -> tuple[int, Pixels]:
     axes = content[3] if len(content) > 3 else 0
     start = 4 + 4 * axes
     shape = struct.unpack(f">{axes}I", content[4:start]) if len(content) >= start > 4 else ()
-    if magic not in (LABELS, IMAGES) or len(content) - start != np.prod(shape, dtype=np.int64):
+    if magic not in (LABELS, IMAGES) or len(content) - start != math.prod(shape):
         raise Refusal(f"{path.name}: not a whole IDX file of unsigned bytes")
+    if len(content) == start:
+        raise Refusal(f"{path.name}: an IDX file of nothing, its axes are {' x '.join(map(str, shape))}")
     return magic, np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -33,27 +35,35 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
     Args:
         path: the file.
         form: how it is written.
-        expected: columns of a CSV file without a header, in order.
+        expected: columns that the plan names; of a CSV file without a header all of them, in order.
 
     Returns:
         A row for each sample, with the columns that the file really has.
 
     Raises:
-        Refusal: for a file that can't be read as its format at all.
+        Refusal: for a file that can't be read as its format at all, a CSV with rows that are longer or
+            shorter than its first, and a file that has none of the expected columns.
     """
     try:
         if isinstance(form, CsvFormat):
-            return _clean(_read_csv(path, form, expected), form.null_values)
-        if isinstance(form, JsonFormat):
-            text = b"".join(pieces(path)).decode("utf-8", "replace")
-            return pl.read_ndjson(io.BytesIO(_whole_escapes(text).encode()), infer_schema_length=None)
-        return pl.read_parquet(path)
+            frame = _clean(_read_csv(path, form, expected), form.null_values)
+        elif isinstance(form, JsonFormat):
+            frame = pl.read_ndjson(io.BytesIO(_whole_escapes(_text(path)).encode()), infer_schema_length=None)
+        else:
+            frame = pl.read_parquet(path)
     except pl.exceptions.PolarsError:
         # Polars quotes what it stumbled on, which may be personal: its message stays out.
         raise Refusal(
-            f"{path.name}: not readable as {form.type}{_unlike_the_first(path, form)}. "
+            f"{path.name}: not readable as {form.type}{_where(path, form)}. "
             "Is the file whole, and does `judgement.data.format` fit it?"
         ) from None
+    if frame.width and not {*expected} & {*frame.columns}:
+        # The names that were found stay out: without a header they are somebody's values.
+        raise Refusal(
+            f"{path.name}: none of the columns {', '.join(expected)} is there, found {frame.width} others. "
+            f"Does `judgement.data.format` fit it: has a CSV that delimiter, a header, the encoding UTF-8?"
+        )
+    return frame
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -62,13 +72,28 @@ def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def as_text(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """The frame with those of these columns that hold bytes, as Parquet may, decoded; ``LOST`` as above."""
-    held = [name for name in names if frame.schema.get(name) == pl.Binary]
-    return frame.with_columns(pl.Series(n, [_replaced(v) for v in frame[n]], pl.String) for n in held)
+    """The frame with these columns as numbers, truth values or text, which any two files can be joined by.
+
+    Bytes, as Parquet may hold, are decoded (``LOST`` as above), lists and objects are their JSON; of times
+    and categories there is the text, so that none passes for a number.
+    """
+    return frame.with_columns(_plain(frame[name]) for name in names)
 
 
-def _replaced(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("utf-8", "replace")
+def _plain(values: pl.Series) -> pl.Series:
+    kind = values.dtype
+    if kind == pl.Binary:
+        return _texts(values, lambda value: value.decode("utf-8", "replace"))
+    if kind.is_nested():
+        return _texts(values, lambda value: json.dumps(value, default=str, ensure_ascii=False))
+    if kind == pl.Duration:
+        return values.dt.to_string()
+    return values.cast(pl.String) if kind.is_temporal() or kind in (pl.Categorical, pl.Enum) else values
+
+
+def _texts(values: pl.Series, text: Callable[[Any], str]) -> pl.Series:
+    found = [None if value is None else text(value) for value in values.to_list()]
+    return pl.Series(values.name, found, pl.String)
 
 
 def _whole_escapes(text: str) -> str:
@@ -78,36 +103,73 @@ def _whole_escapes(text: str) -> str:
     return ESCAPE.sub(lambda found: "\\ufffd" if found["half"] else found[0], text)
 
 
+def _bytes(path: Path) -> bytes:
+    content = b"".join(pieces(path))
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Refusal(f"{path.name}: UTF-8 expected, found UTF-16; convert it (`iconv -f UTF-16 -t UTF-8`)")
+    return content
+
+
+def _text(path: Path) -> str:
+    return _bytes(path).decode("utf-8-sig", "replace")
+
+
 def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFrame:
-    text = b"".join(pieces(path)).rstrip(b"\r\n \t") + b"\n"
+    content = _bytes(path)
+    end = b"\n" if b"\n" in content else b"\r"  # as old Macs, and Excel's "CSV (Macintosh)", end a line
+    blank = b"\r\n \t".replace(form.delimiter.encode(), b"")
     frame = pl.read_csv(
-        io.BytesIO(text),
+        io.BytesIO(content.rstrip(blank) + end),
         has_header=form.header,
         separator=form.delimiter,
         comment_prefix=form.comment,
         infer_schema=False,
         encoding="utf8-lossy",
         raise_if_empty=False,
+        eol_char=end.decode(),
     )
+    # Polars fills up a row with too few fields, so its last one is missing.
+    if frame.width and frame.to_series(-1).null_count() and (where := _odd_line(path, form)):
+        raise Refusal(f"{path.name}: not every row is whole{where}; an empty field needs its delimiter, too")
     if form.header:
         return frame.rename({name: name.strip() for name in frame.columns})
     surplus = [f"field_{number}" for number in range(len(expected) + 1, frame.width + 1)]
     return frame.rename(dict(zip(frame.columns, [*expected, *surplus], strict=False)))
 
 
-def _unlike_the_first(path: Path, form: Format) -> str:
-    """Say which line of a CSV has more fields than its first line, if one has."""
-    if not isinstance(form, CsvFormat):
-        return ""
-    text = b"".join(pieces(path)).decode("utf-8", "replace")
-    lines = csv.reader(io.StringIO(text), delimiter=form.delimiter)
-    width: int | None = None
-    for fields in lines:
-        if not fields or (form.comment and fields[0].startswith(form.comment)):
-            continue
-        width = width or len(fields)
-        if len(fields) > width:
-            return f": line {lines.line_num} has {len(fields)} fields, {width} are expected"
+def _where(path: Path, form: Format) -> str:
+    """What can be said, without a value, of where a file is not as its format."""
+    if isinstance(form, CsvFormat):
+        return _odd_line(path, form)
+    return _no_object(path) if isinstance(form, JsonFormat) else ""
+
+
+def _odd_line(path: Path, form: CsvFormat) -> str:
+    """Say which line of a CSV has more or fewer fields than its first line, if one has, or a stray quote."""
+    csv.field_size_limit(1 << 30)  # the reader's own is below a long text
+    lines = csv.reader(io.StringIO(_text(path), newline=""), delimiter=form.delimiter, strict=True)
+    width, first = 0, 1
+    try:
+        for fields in lines:
+            if fields and not (form.comment and fields[0].startswith(form.comment)):
+                width = width or len(fields)
+                if len(fields) != width and any(field.strip() for field in fields):
+                    return f": line {first} has {len(fields)} fields, {width} are expected"
+            first = lines.line_num + 1
+    except csv.Error:
+        return f": in the row of line {first} a quote is out of place, or never closed"
+    return ""
+
+
+def _no_object(path: Path) -> str:
+    """Say which line of JSON lines is no object, if one is none."""
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        try:
+            sound = not line.strip() or isinstance(json.loads(line, parse_constant=int), dict)
+        except ValueError:  # so is NaN, which is no number of JSON
+            sound = False
+        if not sound:
+            return f": line {number} is no JSON object (NaN and Infinity are none of its numbers)"
     return ""
 
 

@@ -116,6 +116,8 @@ def _read_file(path: Path, data: Text) -> pl.DataFrame:
         found = ", ".join(map(repr, frame.columns))
         raise Refusal(f"{path.name}: a column {data.text!r} of texts is expected, found {found}")
     raw = frame[data.text]
+    if raw.dtype.is_nested():
+        raise Refusal(f"{path.name}: texts are expected in column {data.text!r}, found lists or objects")
     if raw.dtype == pl.Binary:
         found_text = pl.Series([None if value is None else _decoded(value) for value in raw], dtype=pl.String)
     else:

@@ -27,6 +27,7 @@ OTHER_MODES = {
     "L": "1 channel (grey)",
     "RGB": "3 channels (red, green, blue)",
     "1": "1 bit a pixel",
+    "I;16": "16 bits a pixel",
     "P": "a palette",
     "PA": "a palette with transparency",
     "LA": "grey with transparency",
@@ -62,6 +63,7 @@ MPEG = (b"\xff\xe3", b"\xff\xf3", b"\xff\xfb")
 MPEG_1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)  # kilobits a second
 MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 HIGHEST_RATE = 384_000  # samples a second; the filter that resamples may have 20 taps for each of them
+HIGHEST_PEAK = 2.0  # of full scale: lossy decoders overshoot by less; what is beyond 1 is cut off
 UNTOLD = 2**63 - 1  # samples: what libsndfile makes of a FLAC that does not say how many it has
 STREAMED = (0, 0xFFFFFFFF)  # what a WAV says of its length that was written before it was known
 
@@ -117,7 +119,7 @@ def _reading() -> Iterator[None]:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise ValueError("more pixels than any image needs") from error
     except DAMAGED as error:
-        raise ValueError("not a whole image that Pillow can read") from error
+        raise ValueError("not a whole PNG, JPEG, BMP, TIFF, WEBP or PPM image") from error
 
 
 def decode_audio(content: bytes, rate: int, maximum_seconds: float, *, resample: bool) -> Samples:
@@ -147,6 +149,8 @@ def decode_audio(content: bytes, rate: int, maximum_seconds: float, *, resample:
         raise ValueError("no samples")
     if not (np.abs(samples) < np.finfo(np.float32).max).all():  # nor NaN
         raise ValueError("samples that are no finite numbers")
+    if (peak := np.abs(samples).max()) > HIGHEST_PEAK:
+        raise ValueError(f"samples up to {peak:.6g}, where full scale is 1: scale them down first")
     if found != rate:
         from scipy.signal import resample_poly  # noqa: PLC0415
 

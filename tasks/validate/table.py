@@ -12,6 +12,7 @@ from tasks.ingest.described import (
     type_frame,
     typed_column,
     typed_label,
+    unit_of,
 )
 from tasks.ingest.division import validation_rows
 from tasks.plan.base import crossing
@@ -83,8 +84,9 @@ def table_of(raw: pl.DataFrame, judgement: Judgement, training: pl.DataFrame | N
     unit = judgement.unit
     if training is None or unit is None or unit not in raw.columns or unit not in training.columns:
         return table
-    seen = training[unit].cast(pl.String).unique().drop_nulls()
-    return table.with_columns(raw[unit].cast(pl.String).is_in(seen.implode()).alias(SEEN_IN_TRAINING))
+    found = unit_of(judgement)
+    seen = training.select(found).to_series().unique().drop_nulls()
+    return table.with_columns(raw.select(found.is_in(seen.implode()).alias(SEEN_IN_TRAINING)))
 
 
 def measured_columns(data: Data) -> set[str]:

@@ -77,6 +77,7 @@ def test_other_widths_are_rounded_to_16_bits(tmp_path: Path) -> None:
         (b"no recording at all" * 99, "1881 bytes of another kind: WAV, FLAC or OGG is expected"),
         (b"fLaC" * 99, "not a whole recording that libsndfile can read"),
         (encoded(np.full(800, np.nan), subtype="FLOAT"), "samples that are no finite numbers"),
+        (encoded(TONE.astype(np.float32), subtype="FLOAT"), "samples up to 16384, where full scale is 1"),
     ],
 )
 def test_what_can_not_be_used_says_why(tmp_path: Path, content: bytes, reason: str) -> None:

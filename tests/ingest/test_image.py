@@ -23,7 +23,7 @@ from tasks.plan.source import Source
 from .archives import tar, zipped
 
 FILES = {"type": "files", "pattern": r"(?P<digit>[a-z]+)/\w+\.(png|jpg)$"}
-BROKEN = "not a whole image that Pillow can read"
+BROKEN = "not a whole PNG, JPEG, BMP, TIFF, WEBP or PPM image"
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
 
@@ -80,6 +80,7 @@ def test_idx_of_another_size_is_said_of_each_row(tmp_path: Path) -> None:
         (idx(np.zeros((2, 3, 4), np.uint8)), idx(np.zeros(3, np.uint8)), "2 images and 3 labels"),
         (idx(np.zeros((2, 3, 4), np.uint8))[:-1], idx(np.zeros(2, np.uint8)), "i: not a whole IDX file"),
         (idx(np.zeros(2, np.uint8)), idx(np.zeros(2, np.uint8)), "one IDX file of images and one of labels"),
+        (idx(np.zeros((0, 3, 4), np.uint8)), idx(np.zeros(0, np.uint8)), "nothing, its axes are 0 x 3 x 4"),
     ],
 )
 def test_idx_that_is_cut_or_does_not_match_is_refused(

@@ -239,6 +239,20 @@ def test_units_keep_their_side_when_rows_are_added(small: Small) -> None:
     assert all(parts[0])
 
 
+def test_a_unit_has_one_side_however_its_number_is_spelled(small: Small) -> None:
+    small.document["judgement"]["test_set"] = {"fraction": 0.4}
+    small.document["judgement"]["unit"] = "age"
+    small.files.clear()
+    small.put(
+        "all", [f"{spelled},Clerk,{age},F,low" for age in range(17, 57) for spelled in (age, f"0{age}")]
+    )
+    plan, dataset = small.dataset()
+    train, test = (set(read_part(dataset, part, plan.judgement)["age"]) for part in ("train", "test"))
+    assert train
+    assert test
+    assert not train & test
+
+
 def test_prepared_bytes_are_the_same_every_time(small: Small, tmp_path: Path) -> None:
     plan = small.plan()
     first, second = (fetch_parts(plan, tmp_path / name, None) for name in ("one", "two"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +61,75 @@ def test_line_with_too_many_fields_is_named_without_its_values(small: Small, jud
     with pytest.raises(Refusal, match="line 3 has 6 fields, 5 are expected") as caught:
         read([small.top / "rows.csv"], judgement.data)
     assert "secret" not in str(caught.value)
+
+
+LINES = ["age,job,score,sex,income", "20,Clerk,1,M,low", "21,Clerk,2,F,high"]
+UNREADABLE = {
+    "another delimiter": ("\n".join(LINES).replace(",", ";").encode(), "none of the columns age, job, score"),
+    "no header": ("\n".join(LINES[1:]).encode(), "found 5 others"),
+    "a row that is cut": ("\n".join([*LINES, "22,Secret"]).encode(), "line 4 has 2 fields, 5 are expected"),
+    "an open quote": ("\n".join([*LINES, '22,"Secret,3,M,low']).encode(), "in the row of line 4 a quote is"),
+    "UTF-16": ("\n".join(LINES).encode("utf-16"), "UTF-8 expected, found UTF-16"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_csv_of_another_form_is_refused_without_its_values(
+    small: Small, judgement: Judgement, name: str
+) -> None:
+    content, reason = UNREADABLE[name]
+    (small.top / "rows.csv").write_bytes(content)
+    with pytest.raises(Refusal, match=reason) as caught:
+        read([small.top / "rows.csv"], judgement.data)
+    assert not any(value in str(caught.value) for value in ("Clerk", "Secret"))
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_a_mark_of_utf8_and_other_ends_of_lines_change_nothing(
+    small: Small, judgement: Judgement, end: str
+) -> None:
+    path = small.top / "rows.csv"
+    path.write_text("\n".join(LINES))
+    plain = read([path], judgement.data)
+    path.write_bytes(b"\xef\xbb\xbf" + end.join(LINES).encode())
+    assert read([path], judgement.data).equals(plain)
+
+
+def test_empty_last_fields_of_the_last_row_are_missing(small: Small) -> None:
+    small.document["judgement"]["data"]["format"] |= {"delimiter": "\t"}
+    path = small.top / "rows.csv"
+    path.write_text("\n".join([*LINES, "22,Clerk,3,,", ""]).replace(",", "\t"))
+    assert read([path], small.plan().judgement.data).rows()[-1] == ("22", "Clerk", "3", None, None)
+
+
+def test_json_lines_may_begin_with_a_mark_and_a_line_that_is_none_is_named(small: Small) -> None:
+    small.document["judgement"]["data"]["format"] = {"type": "jsonl"}
+    judgement, path = small.plan().judgement, small.top / "rows.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"age": 20}\n\n{"age": 21}\n')
+    assert read([path], judgement.data)["age"].to_list() == [20, 21]
+    for odd in ('{"age": NaN}', "[1]", '{"age": 20'):
+        path.write_text('{"age": 20}\n' + odd)
+        with pytest.raises(Refusal, match=r"not readable as jsonl: line 2 is no JSON object"):
+            read([path], judgement.data)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_lists_objects_times_and_categories_are_text(small: Small, kind: str) -> None:
+    """Else a date would pass for a number of days, and a list for a crash; files need not agree on them."""
+    small.document["judgement"]["data"]["format"] = {"type": kind}
+    day, odd = datetime(2026, 3, 1, 12, tzinfo=UTC), pl.Series(["5", None], dtype=pl.Categorical)
+    frame = pl.DataFrame(
+        {"age": [day, None], "job": [["a", None], None], "score": odd, "sex": [{"a": None}] * 2}
+    )
+    paths = [small.top / f"{name}.{kind}" for name in ("a", "b")]
+    for path, found in zip(paths, (frame, frame.select(age=pl.lit(20))), strict=True):
+        found.write_ndjson(path) if kind == "jsonl" else found.write_parquet(path)
+    raw = read(paths, (judgement := small.plan().judgement).data)
+    assert raw["job"][0] == '["a", null]'
+    typed = type_frame(raw, judgement)
+    assert typed["age"].to_list() == [None, None, 20]
+    assert typed["score"].to_list() == [5.0, None, None]
+    assert len(row_digests(raw, judgement.data)) == 3
 
 
 def test_parquet_keeps_its_types_and_a_csv_is_none(small: Small) -> None:

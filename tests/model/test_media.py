@@ -84,7 +84,7 @@ def test_every_image_that_can_not_be_taken_is_named_by_row() -> None:
             "row 1: an array of 3 x 4 x 1 is expected, found one of 4 x 3",
             "row 2: whole numbers from 0 to 255 are expected, found float64 from 0.0 to 0.86",
             "row 3: whole numbers from 0 to 255 are expected, found int64 from -1 to 219",
-            "row 4: not a whole image that Pillow can read",
+            "row 4: not a whole PNG, JPEG, BMP, TIFF, WEBP or PPM image",
             "row 5: whole numbers from 0 to 255 are expected, found object",
             "row 6: 2 x 4 pixels (height x width), 3 x 4 expected",
             "row 7: 3 channels (red, green, blue), 1 channel (grey) expected",

@@ -80,7 +80,7 @@ def test_sound_samples_keep_every_rule(tmp_path: Path, kind: dict[str, Any], mak
 
 
 BROKEN_IMAGES = {
-    "not a whole image that Pillow can read": png(0)[:40],
+    "not a whole PNG, JPEG, BMP, TIFF, WEBP or PPM image": png(0)[:40],
     "9 x 8 pixels (height x width), 8 x 8 expected": png(0, 9, 8),
     "3 channels (red, green, blue), 1 channel (grey) expected": png(0, 8, 8, 3),
 }

@@ -254,6 +254,16 @@ def test_personal_unit_in_both_parts_is_refused(small: Small) -> None:
     assert expected in problems
 
 
+def test_a_unit_in_both_parts_is_found_however_its_number_is_spelled(small: Small) -> None:
+    small.document["judgement"]["unit"] = "who"
+    small.document["judgement"]["data"]["columns"]["who"] = {"type": "integer"}
+    small.put("train", [f"{row},{who}" for who, row in enumerate(rows(60))], f"{HEADER},who")
+    tested = [f"{row},{'007' if who == 62 else who}" for who, row in enumerate(rows(30, 60), start=60)]
+    small.put("test", tested, f"{HEADER},who")
+    expected = "column who: expected no unit of the training part, found 1 of 30 rows break it (rows 2)"
+    assert judged(small).problems == (f"test part, {expected}",)
+
+
 def test_below_the_first_band_is_refused(small: Small) -> None:
     small.document["judgement"]["data"]["columns"]["age"].pop("minimum")
     small.put("train", changed(rows(60), 2, age="12"))
