@@ -16,7 +16,7 @@ from flows.crashes import file_crashed_runs
 from flows.outcome import Outcome
 from flows.turns import turn
 from infra.settings import Settings
-from tasks.errors import Refusal
+from tasks.errors import PlanError, Refusal
 from tasks.evaluate.compared import Comparison, SetChange, Variant
 from tasks.evaluate.records import Opened
 from tasks.evidence.digest import canonical_json, write_atomically
@@ -161,10 +161,13 @@ class Comparing:
 
     @contextmanager
     def trying(self, attempt: Attempt) -> Iterator[None]:
-        """Train a variant: where its own steps can't be carried out, the others go on, and it says why."""
+        """Train a variant: where its own steps can't be carried out, the others go on, and it says why.
+
+        Its rows may have no room for a step, or a library that a step needs is not installed.
+        """
         try:
             yield
-        except Refusal as refusal:
+        except (Refusal, PlanError) as refusal:
             if attempt.variant is self.variants[0]:
                 raise
             attempt.refused = str(refusal)

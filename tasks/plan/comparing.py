@@ -104,8 +104,8 @@ def _problems(plan: Plan, path: Path) -> Iterator[str]:
     """Why there is nothing to compare."""
     if not isinstance(plan.judgement.data.label, Classes):
         yield (
-            "the plan predicts a number: steps against bias balance group and class, so there is nothing to "
-            "compare it with; change the recipe and retrain"
+            "the plan predicts a number: what a step changed is counted from classes, so it can't be compared; "
+            "retrain with the step and without it"
         )
     elif not plan.recipe.mitigation and not path.is_file():
         yield (

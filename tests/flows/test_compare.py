@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
+
+from flows import comparison
+from flows.comparison import Comparing
+from tasks.errors import PlanError, Refusal
 
 from .conftest import Assay, Workspace
 
@@ -19,6 +25,25 @@ FURTHER = {
     },
     "half": {"mitigation": [{"kind": "reweighing", "attribute": "sex", "strength": 0.5}]},
 }
+
+
+@pytest.mark.parametrize("error", [Refusal("no rows"), PlanError("recipe.mitigation", ["no library"])])
+def test_a_variant_whose_steps_cannot_be_carried_out_ends_no_other(
+    error: Refusal | PlanError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a library that one variant needs, hours of training of the others would be lost."""
+    told: list[str] = []
+    monkeypatch.setattr(comparison, "refuse_variant", lambda *given: told.append(given[-1]))
+    none, other = (
+        SimpleNamespace(variant=SimpleNamespace(name=name), refused="", filing=SimpleNamespace(run_id="r"))
+        for name in ("none", "other")
+    )
+    comparing: Any = SimpleNamespace(variants=[none.variant], connection=None, clock=lambda _: None)
+    with Comparing.trying(comparing, other):  # type: ignore[arg-type]
+        raise error
+    assert told == [other.refused] == [str(error)]
+    with pytest.raises(type(error)), Comparing.trying(comparing, none):  # type: ignore[arg-type]
+        raise error  # there is nothing to compare with
 
 
 def test_variants_are_compared_on_the_same_rows_and_nothing_is_registered(
