@@ -104,7 +104,7 @@ def _problems(plan: Plan, path: Path) -> Iterator[str]:
     """Why there is nothing to compare."""
     if not isinstance(plan.judgement.data.label, Classes):
         yield (
-            "the plan predicts a number: what a step changed is counted from classes, so it can't be compared; "
+            "the plan predicts a number: what a step changed is counted from classes; "
             "retrain with the step and without it"
         )
     elif not plan.recipe.mitigation and not path.is_file():
