@@ -9,6 +9,7 @@
     │   ├── SourceAbsent            1  nothing is there that could answer: no such file, host or port
     │   └── SourceAltered           1  a file on this machine changed since it was pinned
     ├── Refusal                     3  the data is refused: it was read, and breaks a stated rule
+    ├── NotEnoughMemory             1  the device has no room for what the recipe asks for
     ├── EvidenceError               3  a dossier isn't what it says it is
     └── RegistryError               1  MLflow can't be reached, or holds something unexpected
 

@@ -109,7 +109,6 @@ def run(
         epoch = len(state.history) + 1
         torch.manual_seed(seed * 100_003 + epoch)
         train_loss, rate = train_epoch(state, fit, objective, training, epoch, team)
-        _share_buffers(state.network, team)
         scores = score(state.network, validation, objective.rule)
         loss, metric = objective.measure(scores, validation.labels, validation.weights)
         if not math.isfinite(loss):
@@ -200,13 +199,6 @@ def _shared(order: torch.Tensor, batch: int, team: Team) -> tuple[torch.Tensor, 
         torch.manual_seed(seed_at(torch.initial_seed(), team.rank))
     place = torch.arange(len(order), device=order.device) % batch
     return order[place % team.size == team.rank], len(range(team.rank, batch, team.size))
-
-
-def _share_buffers(network: Network, team: Team) -> None:
-    """Replace running figures (of batch normalisation) by their mean over the processes."""
-    for buffer in network.buffers():
-        if buffer.is_floating_point() and team.size > 1:
-            buffer.copy_(team.total(buffer.clone()) / team.size)
 
 
 def _outputs(network: Network, given: Inputs | Steps, training: Training) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ import safetensors.torch
 import torch
 from torch import distributed
 
-from tasks.errors import AssayError, Refusal
+from tasks.errors import AssayError, NotEnoughMemory, Refusal
 from tasks.model.device import choose_device, deterministic
 from tasks.model.features import features_from_json
 from tasks.model.inputs import Inputs
@@ -36,6 +37,9 @@ from tasks.train.team import Together
 
 LOOKED_EVERY = 0.2  # seconds between two looks at the checkpoints
 LAST_LINES = 15
+ENDED_BY = (Refusal, NotEnoughMemory, AssayError)
+"""What may end a worker, the first that fits: whoever follows raises the same, since a search goes on after
+the first two, which are a trial's own. The file that tells it has the error's name."""
 
 
 def fit_together(
@@ -52,6 +56,7 @@ def fit_together(
 
     Raises:
         Refusal: the loss is no longer a finite number.
+        NotEnoughMemory: the device of a process has no room.
         AssayError: a process failed, whose last lines are told; or what they left is not whole.
     """
     resumed_from = saved.begin(state)
@@ -118,10 +123,9 @@ def _write_job(folder: Path, prepared: Prepared, plan: Plan, saved: Checkpoints)
 
 def _raise_failure(folder: Path, code: int) -> None:
     """Raise what the workers failed of."""
-    if (folder / "refused").is_file():
-        raise Refusal((folder / "refused").read_text())
-    if (folder / "failed").is_file():
-        raise AssayError((folder / "failed").read_text())
+    for error in ENDED_BY:
+        if (told := folder / error.__name__).is_file():
+            raise error(told.read_text())
     if code != 0:
         last = "\n".join((folder / "log").read_text(errors="replace").splitlines()[-LAST_LINES:])
         raise AssayError(f"training: a worker ended with status {code}; the last lines of all:\n{last}")
@@ -135,14 +139,16 @@ def rows_of(tensors: dict[str, torch.Tensor], side: str) -> Rows:
     return Rows(Inputs(inputs), tensors[f"{side}/labels"], tensors[f"{side}/weights"], groups)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: Path) -> None:
     """End when the process that follows the workers does, lest they write where its successor reads.
 
-    The input of all workers is a pipe that it holds open: however it ends, also killed, the pipe closes.
+    The input of all workers is a pipe that it holds open: however it ends, also killed, the pipe closes. The
+    rows in its folder, which it can't remove when it is killed, go too.
     """
 
     def wait() -> None:
         os.read(sys.stdin.fileno(), 1)
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()
@@ -150,7 +156,17 @@ def _end_with_parent() -> None:
 
 def main(folder: Path) -> None:
     """Fit as one of the processes; called by the launcher."""
-    _end_with_parent()
+    _end_with_parent(folder)
+    try:
+        _fit_share(folder)
+    except AssayError as error:
+        kind = next(kind for kind in ENDED_BY if isinstance(error, kind))
+        (folder / kind.__name__).write_text(str(error))
+        sys.exit(1)
+    distributed.destroy_process_group()
+
+
+def _fit_share(folder: Path) -> None:
     job = json.loads((folder / "job.json").read_text())
     plan = Plan.model_validate(job["plan"])
     tensors = safetensors.torch.load_file(folder / "rows.safetensors")
@@ -162,15 +178,10 @@ def main(folder: Path) -> None:
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     saved = Checkpoints(Path(job["checkpoints"]), job["key"])
-    try:
-        with deterministic(max(1, plan.operations.compute.threads // size)):
-            objective = objective_of(plan, rows[0].labels)
-            state = begin(features_from_json(job["features"]), objective, plan, device, rows[0])
-            fit(state, rows, objective, plan, saved, [], Together(rank, size))
-    except AssayError as error:
-        (folder / ("refused" if isinstance(error, Refusal) else "failed")).write_text(str(error))
-        sys.exit(1)
-    distributed.destroy_process_group()
+    with deterministic(max(1, plan.operations.compute.threads // size)):
+        objective = objective_of(plan, rows[0].labels)
+        state = begin(features_from_json(job["features"]), objective, plan, device, rows[0])
+        fit(state, rows, objective, plan, saved, [], Together(rank, size))
 
 
 if __name__ == "__main__":

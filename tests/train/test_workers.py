@@ -8,14 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
-from tasks.errors import Refusal
+from tasks.errors import AssayError, NotEnoughMemory, Refusal
+from tasks.model.device import deterministic
 from tasks.plan.mitigation import Constraint
 from tasks.plan.plan import Plan
+from tasks.train import loop, workers
+from tasks.train.fitting import begin
+from tasks.train.objective import objective_of
+from tasks.train.prepare import prepare
 from tasks.train.records import Trained
 from tests.train.conftest import Sample
 from tests.train.test_train import files, recipe, run
@@ -48,6 +56,34 @@ def test_the_losses_of_a_hundred_steps_agree_with_one_process(sample: Sample, tm
     assert losses(two) == pytest.approx(losses(one), abs=1e-4)
     assert losses(one)[-1] < losses(one)[0] - 0.1
     assert (one.workers, two.workers) == (1, 2)
+
+
+@dataclass(frozen=True)
+class Thrice:
+    """One of three that have the same rows."""
+
+    rank: int = 0
+    size: int = 3
+
+    def add_up(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Leave the gradients: their scale does not matter here."""
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        return values + values + values
+
+
+def test_what_a_network_does_not_learn_stays_as_it_is_frozen(sample: Sample) -> None:
+    plan = shared(sample.plan, 1, epochs=1)
+    with deterministic(1):
+        prepared = prepare(sample.frame, sample.described, None, plan)
+        objective = objective_of(plan, prepared.fit.labels)
+        state = begin(prepared.features, objective, plan, torch.device("cpu"), prepared.fit)
+        rows = prepared.fit, prepared.validation
+        loop.run(state, *rows, objective, plan.recipe.training, 1, [], Thrice())
+    edges = prepared.features.front().get_buffer("numbers.low")
+    assert torch.equal(
+        state.network.front.get_buffer("numbers.low"), edges
+    )  # a third of three is not the whole
 
 
 class Undisturbed(NamedTuple):
@@ -112,6 +148,7 @@ def test_workers_die_with_their_parent_and_another_goes_on_to_the_same_bytes(
     while of_this(temporary) and time.monotonic() < ended:
         time.sleep(0.1)
     assert not of_this(temporary)
+    assert not list(temporary.glob("assay-workers-*"))  # which held the rows
     resumed = run(sample, folder, plan=undisturbed.plan)
     assert resumed.resumed_from is not None
     assert resumed.resumed_from < EPOCHS  # they did not end because they were done
@@ -124,3 +161,25 @@ def test_what_a_worker_refuses_is_refused(sample: Sample, tmp_path: Path) -> Non
     with pytest.raises(Refusal, match=r"epoch 1, batch .* the loss is"):
         run(sample, tmp_path, plan=plan)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "error", [NotEnoughMemory("too little"), Refusal("not a number"), AssayError("else")]
+)
+def test_what_ends_a_worker_is_raised_where_a_search_may_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AssayError
+) -> None:
+    monkeypatch.setattr(workers, "_end_with_parent", lambda _: None)
+    monkeypatch.setattr(workers, "_fit_share", ended_by(error))
+    with pytest.raises(SystemExit):
+        workers.main(tmp_path)
+    with pytest.raises(type(error), match=str(error)) as raised:
+        workers._raise_failure(tmp_path, 1)
+    assert type(raised.value) is type(error)
+
+
+def ended_by(error: AssayError) -> Callable[[Path], None]:
+    def end(_: Path) -> None:
+        raise error
+
+    return end
