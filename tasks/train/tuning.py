@@ -25,6 +25,7 @@ from tasks.evidence.digest import write_atomically
 from tasks.fairness.counts import judge_sets
 from tasks.fairness.cube import Cube
 from tasks.fairness.verdict import Judged
+from tasks.model.device import choose_device
 from tasks.model.predictor import Predictor
 from tasks.plan.judgement import TEST, Limit, TooSmall
 from tasks.plan.metrics import METRICS
@@ -62,7 +63,7 @@ def tune(rows: Rows, test_rows: int, plan: Plan, folder: Path, on_trial: Callabl
         rows: the training part; never test rows.
         test_rows: how many rows the test part has, which settles the groups that the gate will judge.
         plan: its recipe holds the search.
-        folder: for this search's finished trials, which a later call goes on from.
+        folder: for this search's finished trials, by device, which a later call goes on from.
         on_trial: called with each finished trial, also with those that an earlier call finished.
 
     Raises:
@@ -72,6 +73,7 @@ def tune(rows: Rows, test_rows: int, plan: Plan, folder: Path, on_trial: Callabl
     if tuning is None:
         return Tuned()
     optuna.logging.disable_default_handler()
+    folder /= choose_device().type  # another one would not have measured the same
     metric = tuning.metric or plan.judgement.performance[0].metric
     judging = Judging(plan, metric, count_labels(rows.described, plan.judgement), test_rows)
     directions = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]

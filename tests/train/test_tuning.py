@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
+import torch
 from pydantic import ValidationError
 
 from tasks.errors import Refusal, SourceAltered
 from tasks.evaluate.evaluate import count_labels
 from tasks.fairness.counts import judge_sets
+from tasks.model.device import choose_device
 from tasks.model.predictor import Predictor
 from tasks.plan.judgement import TEST
 from tasks.plan.plan import Plan
@@ -29,6 +31,7 @@ from .conftest import Sample
 
 Booleans: TypeAlias = npt.NDArray[np.bool_]
 
+DEVICE = choose_device().type
 TEST_ROWS = 750  # half as many as the training part has
 FAST = {"training.optimizer.rate": {"low": 1e-2, "high": 1e-1, "scale": "log"}}
 RATE = {"training.optimizer.rate": {"low": 1e-4, "high": 1e-1, "scale": "log"}}
@@ -107,7 +110,7 @@ def test_trials_are_measured_on_validation_rows_and_all_told(sample: Sample, tmp
 
 def predicted(sample: Sample, plan: Plan, folder: Path) -> tuple[Booleans, Booleans, Booleans]:
     """Of the last trial's model: which rows held out are right, and positive; and which those are."""
-    predictor, held = Predictor.load(folder / "trial" / "model"), held_out(sample.frame, plan)
+    predictor, held = Predictor.load(folder / DEVICE / "trial" / "model"), held_out(sample.frame, plan)
     held[held] = ~predictor.features.unknown_rows(sample.frame.filter(held))
     rows = sample.frame.filter(held)
     found = predictor.predict(rows)["prediction"].to_numpy()
@@ -225,7 +228,7 @@ def test_a_killed_search_goes_on_to_the_same_trials_and_uses_no_harmed_one(
     folder = tmp_path / "killed"
     with pytest.raises(KeyboardInterrupt):
         tune(rows_of(sample), TEST_ROWS, plan, folder, killed)
-    altered, truncated, kept = sorted(folder.glob("trial-*.json"))
+    altered, truncated, kept = sorted((folder / DEVICE).glob("trial-*.json"))
     altered.write_text(altered.read_text().replace('"performance": 0.', '"performance": 0.9'))
     truncated.write_bytes(truncated.read_bytes()[:-9])
     kept.rename(kept.with_name(kept.name.replace("00002", "00003")))
@@ -236,6 +239,23 @@ def test_a_killed_search_goes_on_to_the_same_trials_and_uses_no_harmed_one(
         assert sentence.startswith(f"{path.name}: its bytes do not have the SHA-256 that its name states")
     assert "it holds trial 2 with rate=0.0" in three
     assert "expected is trial 3 with rate=0.0" in three
+
+
+def test_trials_of_another_device_are_not_gone_on_from(
+    sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, measured = searching(sample.plan, RATE, trials=2), list[int]()
+
+    def counted(_: Rows, judging: Judging, number: int, settings: dict[str, Any], folder: Path) -> Trial:
+        measured.append(number)
+        gaps = {f"{limit.metric} by {limit.attribute}": 0.0 for limit in judging.plan.judgement.limits}
+        return Trial(number=number, settings=settings, performance=0.8, gaps=gaps, excess=0.0)
+
+    monkeypatch.setattr(tuning, "_try", counted)
+    for device in ("cpu", "cpu", "cuda"):
+        monkeypatch.setattr(tuning, "choose_device", lambda device=device: torch.device(device))
+        tune(rows_of(sample), TEST_ROWS, plan, tmp_path, lambda _: None)
+    assert measured == [0, 1, 0, 1]
 
 
 def test_what_one_trial_cannot_do_is_its_own_result(
