@@ -71,7 +71,8 @@ def prepare(
         plan: says which features, which share and which mitigation.
 
     Raises:
-        Refusal: a side of the division has no rows, or the fit rows lack a class.
+        Refusal: a side of the division has no rows, the fit rows lack a class, or the validation rows all
+            have the same number.
     """
     held = held_out(frame, plan)
     _require_rows(held, plan)
@@ -101,6 +102,8 @@ def prepare(
         if power:
             factors = _balancing(rows[0], len(label.values)) ** power
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
+    else:
+        _require_spread(rows[1].labels)
     return Prepared(features, *rows, int(strange.sum()), made_by(learned, plan.recipe.mitigation))
 
 
@@ -203,6 +206,14 @@ def _require_every_class(labels: torch.Tensor, label: Classes) -> None:
     if absent:
         names = ", ".join(repr(label.values[position]) for position in absent)
         raise Refusal(f"training part: no fit row has the label {names}; every class is needed to learn it")
+
+
+def _require_spread(labels: torch.Tensor) -> None:
+    if not (labels != labels[0]).any():
+        raise Refusal(
+            f"training part: the {len(labels):,} validation rows all have the same label, where R2 needs two "
+            "different ones; more rows are needed, or a larger recipe.split.validation"
+        )
 
 
 def _balancing(rows: Rows, classes: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.errors import Refusal
 from tasks.model.predictor import Predictor
+from tasks.plan.load import load_plan
 from tasks.plan.plan import Plan
 from tasks.plan.training import BinaryCrossEntropy
 from tasks.train import fitting
@@ -133,6 +134,18 @@ def test_one_class_is_refused(sample: Sample) -> None:
     one = sample.described.with_columns(label=pl.lit("<=50K"))
     with pytest.raises(Refusal, match="no fit row has the label '>50K'"):
         prepare(sample.frame, one, None, sample.plan)
+
+
+def test_validation_rows_of_one_number_are_refused_before_training(sample: Sample) -> None:
+    plan = load_plan("adult-hours", Path("data"))
+    held = pl.Series(held_out(sample.frame, plan))
+    hours = sample.described.with_columns(label=sample.frame["hours-per-week"].cast(pl.Float64))
+    prepare(sample.frame, hours, None, plan)
+    same = hours.with_columns(label=pl.when(held).then(40.0).otherwise("label"))
+    with pytest.raises(
+        Refusal, match=r"validation rows all have the same label, .*recipe\.split\.validation"
+    ):
+        prepare(sample.frame, same, None, plan)
 
 
 def test_going_on_after_a_kill_gives_the_bytes_of_an_undisturbed_run(
