@@ -20,6 +20,7 @@ from tasks.plan.source import CsvFormat, JsonFormat, ParquetFormat
 Format: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
 LOST = "\ufffd"
 """U+FFFD, which stands for bytes that are no character: different values may have become one by it."""
+DOUBLED = re.compile(r"_duplicated_\d+$")  # which polars adds to a name that stood before
 # Of JSON: two halves of one character, a half alone, or any other escape.
 ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(?P<half>u[dD][89a-fA-F]\w\w)|.)", re.ASCII)
 
@@ -132,6 +133,9 @@ def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFr
     if frame.width and frame.to_series(-1).null_count() and (where := _odd_line(path, form)):
         raise Refusal(f"{path.name}: not every row is whole{where}; an empty field needs its delimiter, too")
     if form.header:
+        named = [DOUBLED.sub("", name).strip() for name in frame.columns]
+        if twice := [name for name in expected if named.count(name) > 1]:
+            raise Refusal(f"{path.name}: one column {', '.join(twice)} is expected, the header names several")
         return frame.rename({name: name.strip() for name in frame.columns})
     surplus = [f"field_{number}" for number in range(len(expected) + 1, frame.width + 1)]
     return frame.rename(dict(zip(frame.columns, [*expected, *surplus], strict=False)))

@@ -15,6 +15,8 @@ from tasks.plan.source import ParquetFormat
 
 EMPTY, UNDECODED = "empty", "not UTF-8"
 WORD = r"\w+"
+SHOWN = r"[^\s\p{Cc}\p{Cf}]"
+"""A character that shows: white space, control characters and those of no width do not."""
 
 
 def read(paths: Sequence[Path], data: Text) -> pl.DataFrame:
@@ -126,8 +128,7 @@ def _read_file(path: Path, data: Text) -> pl.DataFrame:
     if not isinstance(data.format, ParquetFormat) and _decoded(b"".join(pieces(path))) is None:
         # The table was read with a sign for what is no character: where a text has it, that was there.
         undecoded = found_text.str.contains(LOST, literal=True).fill_null(value=False)
-    blank = found_text.str.strip_chars() == ""
-    texts = pl.select(pl.when(~blank).then(found_text)).to_series()
+    texts = pl.select(pl.when(found_text.str.contains(SHOWN)).then(found_text)).to_series()
     frame = as_text(frame, [name for name in frame.columns if name != data.text])
     return frame.with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
 

@@ -69,6 +69,10 @@ UNREADABLE = {
     "no header": ("\n".join(LINES[1:]).encode(), "found 5 others"),
     "a row that is cut": ("\n".join([*LINES, "22,Secret"]).encode(), "line 4 has 2 fields, 5 are expected"),
     "an open quote": ("\n".join([*LINES, '22,"Secret,3,M,low']).encode(), "in the row of line 4 a quote is"),
+    "a name twice": (
+        "\n".join(["age,sex ,age,job,sex", *LINES[1:]]).encode(),
+        "one column age, sex is expected",
+    ),
     "UTF-16": ("\n".join(LINES).encode("utf-16"), "UTF-8 expected, found UTF-16"),
 }
 

@@ -93,6 +93,17 @@ def test_what_is_wrong_with_a_text_stands_in_its_form(tmp_path: Path, kind: str)
     assert len(set(row_digests(frame, data_of(kind)))) == 5  # the two empty ones are alike
 
 
+def test_a_text_of_nothing_that_shows_is_empty_and_one_of_signs_is_not(tmp_path: Path) -> None:
+    path = written(tmp_path, "text,class\n\u200b \ufeff,bad\n\0,bad\n!,bad\n\U0001f469,bad\n".encode())
+    assert read([path], data_of())["form"].to_list() == ["empty", "empty", "sound", "sound"]
+
+
+def test_texts_are_no_lists(tmp_path: Path) -> None:
+    path = written(tmp_path, b'{"text": ["a", "man"], "class": "bad"}\n')
+    with pytest.raises(Refusal, match="texts are expected in column 'text', found lists or objects"):
+        read([path], data_of("jsonl"))
+
+
 def test_the_sign_of_lost_bytes_is_sound_where_none_were_lost(tmp_path: Path) -> None:
     path = written(tmp_path, "text,class\nwhat\ufffd,bad\n".encode())
     assert read([path], data_of())["form"].to_list() == ["sound"]
