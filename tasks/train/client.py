@@ -69,12 +69,13 @@ class LocalClient:
         return tasks[task](arrays, told)
 
     def statistics(self, arrays: Arrays, told: Mapping[str, Any]) -> Numbers:
-        """Fit rows of each class, validation rows, and what features need."""
+        """Fit rows of each class, validation rows, 1 for having any of either, and what features need."""
         del arrays, told
         (fit, labels), (held, _) = self._sides
         counts = np.bincount(labels, minlength=self._classes)
         kind = self.plan.judgement.data.kind
-        return np.concatenate([counts, [held.height], SUMS[kind].of(fit, self.plan)])
+        has = [fit.height > 0, held.height > 0]
+        return np.concatenate([counts, [held.height], has, SUMS[kind].of(fit, self.plan)])
 
     def update(self, arrays: Arrays, told: Mapping[str, Any]) -> Numbers:
         """Fit rows n; then n times the loss, the learning rate and the weights after a round of training."""

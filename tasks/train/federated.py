@@ -105,17 +105,23 @@ class Server:
         """Rows by class, and what features need.
 
         Raises:
-            Refusal: a client did not answer, a class has no rows, or no row validates.
+            Refusal: a client did not answer, a class has no rows, or so few clients have rows to learn from
+                or to validate with that sums over all would be theirs.
         """
         # Features would lack a client's share in all rounds; and a sum without it, less the one of the next
         # attempt, would be its own numbers. So of fewer than all nothing is unmasked.
         summed, label = self.sum("statistics", needed=len(self.names)), self.plan.judgement.data.label
         assert isinstance(label, Classes)  # noqa: S101 - others are refused with the plan
-        fit, (validation,), rest = np.split(summed.values, [len(label.values), len(label.values) + 1])
+        fit, (validation, *holders), rest = np.split(summed.values, [(k := len(label.values)), k + 3])
         if absent := [name for name, count in zip(label.values, fit, strict=True) if count == 0]:
             raise Refusal(f"training part: no client has a fit row of {', '.join(map(repr, absent))}")
-        if not validation:
-            raise Refusal("training part: no client has a validation row; more rows are needed")
+        for what, clients in zip(("fit", "validation"), holders, strict=True):
+            if clients < self.federated.minimum_clients:
+                raise Refusal(
+                    f"training part: at least {self.federated.minimum_clients} clients with {what} rows are "
+                    f"expected (recipe.federated.minimum_clients), {clients:.0f} have some: sums would be "
+                    "theirs alone; more rows are needed"
+                )
         return Statistics(fit, float(validation), rest)
 
     def factors(self, statistics: Statistics) -> list[float]:

@@ -176,8 +176,10 @@ class Strange:
         return np.where(np.arange(len(numbers)) == 5, np.nan, numbers)
 
 
-def carried(plan: Plan, strange: Mapping[int, str], task: str = "update") -> Server:
-    parts = divided(FRAME, describe(FRAME, plan.judgement), plan)
+def carried(
+    plan: Plan, strange: Mapping[int, str], task: str = "update", frame: pl.DataFrame = FRAME
+) -> Server:
+    parts = divided(frame, describe(frame, plan.judgement), plan)
     clients: dict[int, Client] = {
         i: LocalClient(*part, plan, i) for i, part in enumerate(parts.values(), start=1)
     }
@@ -248,6 +250,16 @@ def test_too_few_clients_end_the_run_with_what_became_of_the_others(tmp_path: Pa
         fitted(carried(plan_of({"rounds": 2}), {2: "strays", 4: "vanishes"}), tmp_path)
     with pytest.raises(Refusal, match=r"at least 5 clients.*east, north, south, west"):
         run(plan_of({"minimum_clients": 5}), tmp_path / "five")
+
+
+@pytest.mark.parametrize("side", ["fit", "validation"])
+def test_a_sum_that_all_but_two_clients_add_nothing_to_is_refused(side: str, tmp_path: Path) -> None:
+    plan = plan_of({})
+    held = pl.Series(held_out(FRAME, plan))
+    elsewhere = pl.col("site").is_in(SITES[:2]) | (held if side == "fit" else ~held)
+    refusal = rf"at least 3 clients with {side} rows are expected .*, 2 have some"
+    with pytest.raises(Refusal, match=refusal):
+        fitted(carried(plan, {}, frame=FRAME.filter(elsewhere)), tmp_path)
 
 
 class Spy:
