@@ -99,7 +99,8 @@ def _frame(text: pl.Expr, levels: Mapping[str, Sequence[str]]) -> pl.Expr:
     # Longer terms first, or "african american" would leave "american" behind.
     terms = sorted((term for level in levels.values() for term in level), key=len, reverse=True)
     spelled = "|".join(map(_spelled, terms))
-    return text.str.replace_all(rf"(?i)\b(?:{spelled})\b", "_")
+    # Half boundaries: behind "l.g.b.t." a whole one would ask for a letter.
+    return text.str.replace_all(rf"(?i)\b{{start-half}}(?:{spelled})\b{{end-half}}", "_")
 
 
 def _pattern(terms: Sequence[str]) -> str:

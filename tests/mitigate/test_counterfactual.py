@@ -99,6 +99,16 @@ def test_what_is_made_of_a_text_follows_it_and_the_rest_stays() -> None:
     assert same(after.at(np.arange(4)), before)
 
 
+def test_texts_of_one_frame_have_terms_that_end_with_a_sign() -> None:
+    data: Any = TEXTS.data
+    identities = {"gender": {"a": ["l.g.b.t.", "#woke"], "b": ["women"]}}
+    made = made_of_text(data.model_copy(update={"identities": identities}))
+    told = pl.DataFrame(
+        {"text": ["all l.g.b.t. here", "all #woke here", "all women here", "all womenly here"]}
+    )
+    assert told.select(made["frame"]).to_series().to_list() == [*["all _ here"] * 3, "all womenly here"]
+
+
 def test_a_share_of_the_rows_that_can_be_copied_is_drawn() -> None:
     before = texts(*["the man", "nobody"] * 20)
     after = changed(before, TEXTS, swaps=SWAPS, share=0.3)
