@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +16,7 @@ import polars as pl
 
 from tasks.errors import Refusal
 from tasks.ingest.archive import DAMAGE, files_in
+from tasks.ingest.tables import each
 from tasks.plan.data import FORM, SOUND, Audio, Classes, Image
 from tasks.plan.source import FilesFormat
 
@@ -47,7 +49,8 @@ def read_files(paths: Sequence[Path], data: Image | Audio, decode: Decode) -> pl
         Refusal: for an archive that can't be read, or in which nothing fits the pattern.
     """
     assert isinstance(data.format, FilesFormat)  # noqa: S101 - the caller looked
-    rows = [row for path in paths for row in _rows(path, data, re.compile(data.format.pattern), decode)]
+    pattern = re.compile(data.format.pattern)
+    rows = list(chain.from_iterable(each(paths, lambda path: _rows(path, data, pattern, decode))))
     measured = [name for name in data.described() if name not in data.columns]
     names = dict.fromkeys([*measured, *(name for row in rows for name in row if name != data.payload)])
     columns = {

@@ -20,6 +20,7 @@ from tasks.ingest.described import ROW_DIGEST, ROW_ID, looked_up, row_digests, t
 from tasks.ingest.division import tested_rows
 from tasks.ingest.fetched import altered_sources, difference, expected_sources, read_fetched
 from tasks.ingest.kinds import kind_of
+from tasks.ingest.tables import each
 from tasks.plan.data import Data
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
@@ -160,13 +161,13 @@ def read_sources(folder: Path, data: Data) -> dict[Side, pl.DataFrame]:
     """The raw files by the part that the plan gives them to, with every row named by its digest.
 
     Raises:
-        Refusal: for a file that can't be read as its format, or a column with a reserved name.
+        Refusal: for files that can't be read as their format, or a column with a reserved name; all at once.
     """
-    parts = sorted({source.part for source in data.sources})
-    return {
-        part: read_rows([folder / source.name for source in data.sources if source.part == part], data)
-        for part in parts
-    }
+    paths: dict[Side, list[Path]] = {}
+    for source in data.sources:
+        paths.setdefault(source.part, []).append(folder / source.name)
+    parts = sorted(paths)
+    return dict(zip(parts, each(parts, lambda part: read_rows(paths[part], data)), strict=True))
 
 
 def read_audit_set(folder: Path, judgement: Judgement) -> pl.DataFrame:

@@ -7,9 +7,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -17,6 +17,8 @@ from tasks.errors import Refusal
 from tasks.ingest.archive import pieces
 from tasks.plan.source import CsvFormat, JsonFormat, ParquetFormat
 
+Item = TypeVar("Item")
+Read = TypeVar("Read")
 Format: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
 LOST = "\ufffd"
 """U+FFFD, which stands for bytes that are no character: different values may have become one by it."""
@@ -65,6 +67,19 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
             f"Does `judgement.data.format` fit it: has a CSV that delimiter, a header, the encoding UTF-8?"
         )
     return frame
+
+
+def each(items: Iterable[Item], read: Callable[[Item], Read]) -> list[Read]:
+    """What is read of each item, or one Refusal that says what is wrong with all that are refused."""
+    found, refused = [], []
+    for item in items:
+        try:
+            found.append(read(item))
+        except Refusal as refusal:
+            refused.append(str(refusal))
+    if refused:
+        raise Refusal("\n".join(refused))
+    return found
 
 
 def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.ingest.tables import as_text, joined, read_table
+from tasks.ingest.tables import as_text, each, joined, read_table
 from tasks.plan.data import Tabular
 from tasks.plan.source import CsvFormat
 
@@ -19,7 +19,7 @@ def read(paths: Sequence[Path], data: Tabular) -> pl.DataFrame:
     """
     named = data.format.names if isinstance(data.format, CsvFormat) else None
     expected = named or [*data.columns, data.label.column]
-    tables = [read_table(path, data.format, expected) for path in paths]
+    tables = each(paths, lambda path: read_table(path, data.format, expected))
     frame = joined([as_text(table, table.columns) for table in tables])
     return frame.with_columns(
         pl.col(name).cast(pl.String).replace(column.spellings)

@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.errors import Refusal
 from tasks.ingest.archive import pieces
-from tasks.ingest.tables import LOST, as_text, joined, read_table
+from tasks.ingest.tables import LOST, as_text, each, joined, read_table
 from tasks.plan.data import FORM, NONE, SEVERAL, SOUND, Text
 from tasks.plan.source import ParquetFormat
 
@@ -25,7 +25,7 @@ def read(paths: Sequence[Path], data: Text) -> pl.DataFrame:
     Raises:
         Refusal: for a file that can't be read as its format, or that has no column of texts.
     """
-    frame = joined([_read_file(path, data) for path in paths])
+    frame = joined(each(paths, lambda path: _read_file(path, data)))
     text, form = pl.col(data.text), _form(data)
     kept = [name for name in (*data.columns, data.label.column) if name in frame.columns]
     return frame.select(

@@ -195,7 +195,10 @@ def test_archive_without_git_is_told_apart_and_the_remedy_helps(small: Small) ->
 
 def test_unreadable_source_is_refused(small: Small) -> None:
     small.put("train", [*rows(20), "20,Clerk,1,M,low,9"])
-    with pytest.raises(Refusal, match="line 22 has 6 fields"):
+    small.put("test", [*rows(10), "20,Clerk"])
+    with pytest.raises(
+        Refusal, match=r"test\.csv: .*line 12 has 2 fields.*\ntrain\.csv: .*line 22 has 6 fields"
+    ):
         pin(small.plan(), small.top)
 
 
