@@ -11,7 +11,7 @@ from flows.outcome import Outcome
 from flows.states import ended
 from infra.settings import settings
 from tasks.ingest.task import pin
-from tasks.plan import load_plan
+from tasks.plan import load_plan, require_packages
 from tasks.represent.task import represent
 from tasks.validate.task import validate
 
@@ -25,6 +25,7 @@ def check(plan: str = "adult") -> State[Outcome]:
     """
     environment = settings()
     wanted = load_plan(plan, environment.data)
+    require_packages(wanted)
     folder = environment.var / "checks" / plan
     dataset = pin(wanted, Path.cwd())
     validated = validate(dataset, wanted, folder)

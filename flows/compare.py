@@ -16,6 +16,7 @@ from tasks.evaluate.records import TRAINING_CUBE
 from tasks.evaluate.task import compare_variant, open_test_part
 from tasks.fairness.task import judge_cubes
 from tasks.ingest.task import pin
+from tasks.plan import require_packages
 from tasks.plan.comparing import read_variants
 from tasks.register.client import connect
 from tasks.register.ledger import WEIGHTS
@@ -36,6 +37,8 @@ def compare(plan: str = "adult") -> State[Outcome]:
     """
     environment = settings()
     variants = read_variants(plan, environment.data)
+    for variant in variants:
+        require_packages(variant.plan)
     connection = connect(environment.mlflow_uri, environment.artifact_root)
     with open_run(variants, environment, connection, {"assay.prefect_run": str(flow_run.id or "")}) as run:
         judgement, folder = run.plan.gate, run.folder

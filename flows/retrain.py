@@ -19,7 +19,7 @@ from tasks.evidence.environment import describe_environment
 from tasks.explain.task import explain
 from tasks.fairness.task import judge_cubes
 from tasks.ingest.task import pin
-from tasks.plan import load_plan, lock
+from tasks.plan import load_plan, lock, require_packages
 from tasks.register.client import connect
 from tasks.register.task import draw_private, register, spend
 from tasks.represent.task import represent
@@ -39,6 +39,7 @@ def retrain(plan: str = "adult", force: bool = False, changes: list[str] | None 
     """
     environment = settings()
     wanted = load_plan(plan, environment.data, changes or [])
+    require_packages(wanted)
     require_reviewers(wanted, environment.starter)
     with crashed_without_mlflow(wanted, environment):
         connection = connect(environment.mlflow_uri, environment.artifact_root)

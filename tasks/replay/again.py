@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import EvidenceError
+from tasks.evaluate.differences import changed_values
 from tasks.evaluate.evaluate import count_labels, count_predictions
 from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.opening import edges_on
@@ -55,12 +56,15 @@ def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path
     trained = _run_training(replay, dataset, scratch)
     recorded = {file["path"]: file["sha256"] for file in replay.body("freeze")["files"]}
     rebuilt = {file.path: file.sha256 for file in trained.files}
+    reasons = _incomparable(replay, trained, scratch)
     if rebuilt == recorded:
         line = (
             f"weights: trained again from commit {replay.body('environment')['commit'][:12]}, the same bytes"
         )
-        return found.model_copy(update={"checked": (*found.checked, line)})
-    reasons = _incomparable(replay, trained, scratch)
+        told = [] if reasons else _changed_figures(replay.body("freeze"), trained)
+        return found.model_copy(
+            update={"checked": (*found.checked, line), "mismatches": (*found.mismatches, *told)}
+        )
     if not reasons:
         problems = tuple(
             f"{path}: SHA-256 {digest[:12]}… on record, {rebuilt.get(path, 'nothing')[:12]}… "
@@ -78,6 +82,13 @@ def train_again(replay: Replay, dataset: Dataset, found: Replayed, scratch: Path
             "mismatches": (*found.mismatches, *differing),
         }
     )
+
+
+def _changed_figures(recorded: Mapping[str, Any], trained: Trained) -> list[str]:
+    """Figures of the freeze that are others on record: losses, metrics on validation rows, decisions."""
+    own = trained.model_dump(mode="json", exclude={"folder", "resumed_from", "refused_checkpoints"})
+    known = {key: value for key, value in own.items() if key in recorded}  # older dossiers have fewer
+    return [f"freeze: {p}" for p in changed_values({key: recorded[key] for key in known}, known)]
 
 
 def _run_training(replay: Replay, dataset: Dataset, scratch: Path) -> Trained:

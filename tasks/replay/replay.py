@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from pydantic import ValidationError
 
 from tasks.errors import AssayError, EvidenceError
@@ -24,11 +25,13 @@ from tasks.fairness.cube import Cube
 from tasks.fairness.spending import judge_within
 from tasks.fairness.verdict import Judged, Verdict, Verdicts
 from tasks.fairness.words import on_set
-from tasks.ingest.described import describe
+from tasks.ingest.clients import clients_of
+from tasks.ingest.described import ROW_DIGEST, describe
 from tasks.ingest.parts import read_part
 from tasks.model.predictor import Predictor
 from tasks.plan import Plan, read_locked
 from tasks.plan.judgement import TEST
+from tasks.replay.agreement import disagreements, model_problems
 from tasks.replay.records import Replayed
 from tasks.review.again import review_problems
 from tasks.review.records import PACKET
@@ -49,6 +52,7 @@ class Replay:
         folder: the dossier.
         entries: its records, their chain checked.
         plan: as locked in it.
+        distinct: how many different rows each set has, once they were read.
     """
 
     folder: Path
@@ -56,6 +60,7 @@ class Replay:
     plan: Plan
     checked: list[str] = field(default_factory=list)
     mismatches: list[str] = field(default_factory=list)
+    distinct: set[int] = field(default_factory=set)
 
     @classmethod
     def open(cls, folder: Path) -> Replay:
@@ -78,6 +83,7 @@ class Replay:
         replay.note("chain of records", cut, f"{len(entries)} records")
         replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
         replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
+        replay.note("records", list(disagreements(entries, plan)), "they agree with each other")
         return replay
 
     def note(self, what: str, problems: Sequence[str], found: str) -> None:
@@ -114,6 +120,7 @@ class Replay:
         self._compare_data(dataset)
         predictor = Predictor.load(self.folder / "model")
         self._compare_noise(predictor)
+        self.note("model", model_problems(self.body("freeze"), predictor), "bins and decisions as recorded")
         counts = {on: self._recount(on, dataset, predictor) for on in judgement.sets}
         training = count_labels(describe(read_part(dataset, "train", judgement), judgement), judgement)
         counted = Cube.from_json((self.folder / TRAINING_CUBE).read_bytes())
@@ -127,6 +134,8 @@ class Replay:
         """Predict a set of rows again, count it and estimate its performance; compare with the record."""
         own, opened = self.plan.judgement.sets[on], self.body("opening")
         frame = read_part(dataset, on, own)
+        self.distinct.add(frame[ROW_DIGEST].n_unique())
+        self.note(f"opening{on_set(on)}", self._opening_problems(on, frame), f"{len(frame)} rows")
         described = describe(frame, own)
         predictions = predict_part(predictor, frame, self.plan.judgement, on)
         recorded = read_predictions(self.folder / file_of(PREDICTIONS, on), own)
@@ -141,6 +150,17 @@ class Replay:
         problems = changed_values(found["performance"], performance)
         self.note(f"performance{on_set(on)}", problems, "every estimate recomputed")
         return cube
+
+    def _opening_problems(self, on: str, frame: pl.DataFrame) -> list[str]:
+        """How many rows a set has and, of federated training, which clients counted theirs."""
+        opened, federated = self.body("opening"), self.plan.recipe.federated
+        if on != TEST:
+            return changed_values({"rows": opened["audits"][on]["rows"]}, {"rows": len(frame)})
+        clients = None
+        if federated is not None:
+            clients = clients_of(frame, self.plan.judgement, federated).unique().sort().to_list()
+        found = {"rows": opened["rows"], "clients": opened.get("clients")}
+        return changed_values(found, {"rows": len(frame), "clients": clients})
 
     def _compare_noise(self, predictor: Predictor) -> None:
         """The frozen model answers with the plan's noise, else others' answers were judged than are given."""
@@ -166,6 +186,8 @@ class Replay:
             for name, part in dataset.parts.items()
             if recorded[name].file.sha256 != part.file.sha256
         ]
+        rows = {name: part.rows for name, part in dataset.parts.items()}
+        problems += changed_values({name: part.rows for name, part in recorded.items()}, rows)
         found = f"{len(dataset.sources)} sources and {len(dataset.parts)} parts have their SHA-256"
         self.note("data", problems, found)
 
@@ -184,13 +206,15 @@ class Replay:
         return Allowance.model_validate(self.body("spending"))
 
     def _allowance_problems(self) -> list[str]:
-        """The level in force follows from the plan."""
+        """The level in force follows from the plan, and the rows are those of a set that was judged on."""
         test_set, allowed = self.plan.judgement.test_set, self.allowance()
-        level = self.plan.judgement.alpha / test_set.max_judgements
-        if (allowed.alpha, allowed.max_judgements) == (level, test_set.max_judgements):
-            return []
-        recorded = f"level {allowed.alpha:g} of {allowed.max_judgements} judgements on record"
-        return [f"{recorded}, {level:g} of {test_set.max_judgements} by the plan"]
+        level, problems = self.plan.judgement.alpha / test_set.max_judgements, []
+        if (allowed.alpha, allowed.max_judgements) != (level, test_set.max_judgements):
+            recorded = f"level {allowed.alpha:g} of {allowed.max_judgements} judgements on record"
+            problems.append(f"{recorded}, {level:g} of {test_set.max_judgements} by the plan")
+        if self.distinct and allowed.rows not in self.distinct:
+            problems.append(f"{allowed.rows} different rows on record, found {sorted(self.distinct)}")
+        return problems
 
     def _plan_problems(self) -> list[str]:
         recorded = self.body("plan")["digests"]
