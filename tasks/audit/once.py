@@ -140,7 +140,8 @@ def _refuse_other(path: Path, claims: Sequence[Claim], asked: Claim) -> None:
     if not claims or not (reason := _reason(claims, asked)):
         return
     last = claims[-1]
-    other = " of other counts, or of rows prepared otherwise" if last.told == asked.told else ""
+    alike = last.told == asked.told and last.mark != asked.mark
+    other = " of other counts, or of rows prepared otherwise" if alike else ""
     problem = (
         f"these rows were published before: {last.told}; now asked for: {asked.told}{other}. {reason}. "
         f"If the last one was handed to nobody, delete it and then {_numbered(path, len(claims))}"

@@ -1,6 +1,7 @@
 """What is handed out, taken as a reader gets it: every file of the folder together keeps its promise."""
 
 import json
+import math
 import re
 import stat
 from collections.abc import Iterator
@@ -17,16 +18,17 @@ from flows.audit import run_audit
 from flows.publish import run_publish
 from infra.settings import Settings
 from tasks.audit.audit import Asked, audit
-from tasks.audit.publishing import Wish
+from tasks.audit.publishing import Subject, Wish, prepare
 from tasks.audit.records import Audit
 from tasks.errors import PlanError
 from tasks.evidence.digest import digest_file
 from tasks.evidence.dossier import Dossier
 from tasks.evidence.records import Record
+from tasks.evidence.secret import made_once
 from tasks.fairness.publication import TOTAL, Suppressed
 from tasks.fairness.verdict import Judged
 from tasks.plan import load_plan, lock
-from tests.fairness.attacks import check
+from tests.fairness.attacks import check, cube_from
 
 from .conftest import asked
 from .reader import agreed, bytes_of, read
@@ -380,6 +382,33 @@ def test_each_months_model_is_published_until_the_total_is_spent(dossier: Path, 
         with pytest.raises(PlanError, match=reason):
             run_publish(str(july), wish, here)
     assert not (tmp_path / "july").exists()
+
+
+def test_a_differencing_attack_fails_against_all_months_together(tmp_path: Path) -> None:
+    """Who knows all rows but one, and adds up what four models' counts tell, has their total and no more."""
+    most = math.e / (1 + math.e)
+    bound = most + 3 * math.sqrt(most * (1 - most) / RUNS)
+    assert _found_out(tmp_path / "shared", 0.25) <= bound
+    assert _found_out(tmp_path / "each", 2.5) > bound  # the control: each month spends more than the total
+
+
+RUNS = 40
+
+
+def _found_out(folder: Path, epsilon: float) -> float:
+    """Share of right guesses whether a person is there, after four months."""
+    right = 0.0
+    for run in range(RUNS):
+        there, odds, var = run % 2, 0, folder / str(run)
+        made_once(var / "keys/publication.key", f"{run:064x}".encode())
+        for month in range(4):
+            cube = cube_from(np.full((1, 1, 1), 50 + there))
+            subject = Subject(cube, str(there) * 64, (str(month),), {"run": str(month)}, {})
+            seen, _ = prepare(subject, Wish(folder, epsilon, total=4 * epsilon), var)
+            count = seen.counts.tables[0].counts[0] or 0
+            odds += abs(count - 50) - abs(count - 51)
+        right += (odds > 0) == bool(there) if odds else 0.5
+    return right / RUNS
 
 
 def test_dossiers_that_cannot_be_published_say_why(dossier: Path, tmp_path: Path) -> None:
