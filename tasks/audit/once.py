@@ -165,6 +165,6 @@ def _reason(claims: Sequence[Claim], asked: Claim) -> str:
     if spent + Fraction(str(asked.epsilon)) > Fraction(str(first.total)):
         return (
             f"Epsilon {float(spent):g} of {first.total:g} in all is spent: ask for all tables at once, and "
-            "state --total-epsilon with the first publication of rows where others shall follow"
+            "state --total-epsilon with the first `assay publish` of rows where others shall follow"
         )
     return ""
