@@ -59,11 +59,17 @@ class Protected(Member):
         return bins
 
     def levels(self) -> list[str] | None:
-        """Names of the bands ("17-24", ..., "65+"), or None for a categorical attribute."""
+        """Names of the bands, or None for a categorical attribute.
+
+        That is "17-24", ..., "65+", or, unless all edges are whole numbers from 0 on, "-0.5 to 2", ..., "4+".
+        """
         if self.bins is None:
             return None
-        closed = [f"{low:g}-{high - 1:g}" for low, high in zip(self.bins, self.bins[1:], strict=False)]
-        return [*closed, f"{self.bins[-1]:g}+"]
+        whole = self.bins[0] >= 0 and all(edge.is_integer() for edge in self.bins)
+        word, less = ("-", 1) if whole else (" to ", 0)
+        pairs = zip(self.bins, self.bins[1:], strict=False)
+        closed = [f"{low:.12g}{word}{high - less:.12g}" for low, high in pairs]
+        return [*closed, f"{self.bins[-1]:.12g}+"]
 
 
 class Expectations(Member):

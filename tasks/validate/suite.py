@@ -19,7 +19,7 @@ from tasks.plan.data import FORM, SOUND, Data, Number
 from tasks.plan.features import TabularFeatures
 from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
-from tasks.plan.source import Column
+from tasks.plan.source import Column, FilesFormat
 from tasks.validate.table import (
     NOT_FINITE,
     SEEN_IN_TRAINING,
@@ -44,6 +44,7 @@ LOST_BYTES = (
     "U+FFFD stands for bytes that were not UTF-8, here or where the file was made, and different values "
     f"become one by it: {CONVERT}"
 )
+ORDER = "a row is one of the part's files, counted from 0 in the order of archives and paths"
 UNSOUND = "mend these samples in the source, or leave them out of it"
 UNSEEN_GROUP = (
     "add training rows of these groups, join them with others in the source, or leave the rows out of it"
@@ -164,7 +165,7 @@ def _values(name: str, column: Column, data: Data, table: pl.DataFrame) -> Itera
     key, is_form = f"judgement.data.columns.{name}", name == FORM and data.payload is not None
     if column.values is not None:
         rule = "sound" if is_form else f"one of the {len(column.values)} declared values"
-        remedy = _of_unsound(table) if is_form else _of_lost(table[name])
+        remedy = _of_unsound(data, table) if is_form else _of_lost(table[name])
         yield gxe.ExpectColumnValuesToBeInSet(
             column=name, value_set=column.values, meta=_meta(rule, name, f"{key}.values", remedy)
         )
@@ -184,8 +185,10 @@ def _whole_characters(name: str, key: str) -> Expectation:
     )
 
 
-def _of_unsound(table: pl.DataFrame) -> str:
-    return f"{UNSOUND}; {CONVERT}" if (table[FORM] == UNDECODED).any() else UNSOUND
+def _of_unsound(data: Data, table: pl.DataFrame) -> str:
+    if (table[FORM] == UNDECODED).any():
+        return f"{UNSOUND}; {CONVERT}"
+    return f"{ORDER}; {UNSOUND}" if isinstance(data.format, FilesFormat) else UNSOUND
 
 
 def _of_lost(values: pl.Series) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 from tasks.errors import PlanError
 from tasks.plan import Plan, load_plan, lock, plan_names, read_locked, write_schema
+from tasks.plan.judgement import Protected
 
 PROJECT = Path(__file__).parents[2]
 
@@ -41,6 +42,21 @@ def test_a_plan_is_read_with_its_defaults(data: Path) -> None:
         "55-64",
         "65+",
     ]
+
+
+@pytest.mark.parametrize(
+    ("bins", "levels"),
+    [
+        ([0, 0.5, 2], ["0 to 0.5", "0.5 to 2", "2+"]),
+        ([-60, -30, -20], ["-60 to -30", "-30 to -20", "-20+"]),
+        (
+            [0, 1_000_000, 1_000_400, 1_000_800],
+            ["0-999999", "1000000-1000399", "1000400-1000799", "1000800+"],
+        ),
+    ],
+)
+def test_each_band_has_a_name_of_its_own_that_says_where_it_is(bins: list[float], levels: list[str]) -> None:
+    assert Protected(column="c", bins=bins).levels() == levels
 
 
 def test_every_problem_is_told_at_once_with_its_path_and_a_guess(data: Path) -> None:

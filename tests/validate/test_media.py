@@ -109,7 +109,8 @@ def test_broken_samples_are_one_problem_with_rows_and_reasons(
         f"test part, column form: expected sound, found {len(broken)} of 10 rows break it: "
     )
     assert all(repr(reason) in problem for reason in broken)
-    assert problem.endswith(f" (rows {rows}); mend these samples in the source, or leave them out of it")
+    assert f" (rows {rows}); a row is one of the part's files, counted from 0 in the order of" in problem
+    assert problem.endswith("; mend these samples in the source, or leave them out of it")
 
 
 def test_recordings_that_are_all_of_another_rate_are_one_problem_a_part(tmp_path: Path) -> None:
