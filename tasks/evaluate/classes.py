@@ -84,12 +84,13 @@ def answers(
     )
 
 
-def served(answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+def served(answer: Mapping[str, NDArray[Any]], judgement: Judgement) -> pl.DataFrame:
     """``score`` and ``prediction`` of what a registered model gave, by column."""
-    # With more than two classes the score is that of the predicted one, the likeliest.
-    score = np.max([own.astype(np.float32) for name, own in answer.items() if name != "prediction"], axis=0)
-    told = pl.Series(answer["prediction"].astype(str).tolist(), dtype=pl.String)
-    return pl.DataFrame({"score": pl.Series(score, dtype=pl.Float32), "prediction": told})
+    told = {name: own.astype(np.float32) for name, own in answer.items() if name != "prediction"}
+    # Of more than two classes there is a column each; without a positive one the likeliest was predicted.
+    score = told.get(f"probability_{classes_of(judgement).positive}", np.max([*told.values()], axis=0))
+    decided = pl.Series(answer["prediction"].astype(str).tolist(), dtype=pl.String)
+    return pl.DataFrame({"score": pl.Series(score, dtype=pl.Float32), "prediction": decided})
 
 
 def count(

@@ -50,7 +50,7 @@ class Kind(Protocol):
     ) -> pl.DataFrame:
         """What the model said of each row of a set, beside row_id and row_digest."""
 
-    def served(self, answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+    def served(self, answer: Mapping[str, NDArray[Any]], judgement: Judgement) -> pl.DataFrame:
         """The same of what a registered model gave."""
 
     def count(

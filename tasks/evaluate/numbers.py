@@ -58,7 +58,7 @@ def answers(
     return pl.DataFrame({"prediction": pl.Series(scores[:, 0], dtype=pl.Float32)})
 
 
-def served(answer: Mapping[str, NDArray[Any]]) -> pl.DataFrame:
+def served(answer: Mapping[str, NDArray[Any]], judgement: Judgement) -> pl.DataFrame:  # noqa: ARG001 - as for classes
     """``prediction`` of what a registered model gave, by column."""
     return pl.DataFrame({"prediction": pl.Series(answer["prediction"].astype(np.float32), dtype=pl.Float32)})
 

@@ -1,7 +1,7 @@
 """predictions.csv: what the frozen model said of every test row, in a form that has one spelling.
 
 Columns: ``row_id`` (position in the part), ``row_digest`` (16 hex digits of the raw row), ``score``
-(probability of the positive class; of the predicted class where there are more than two), as the
+(probability of the positive class; of the predicted class where the plan names none), as the
 shortest decimal that reads back as the same 32-bit float, and ``prediction`` (the class). Of a predicted
 number there is no score, and ``prediction`` is the number, spelled likewise.
 """

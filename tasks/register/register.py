@@ -10,7 +10,6 @@ import pandas as pd
 import polars as pl
 
 from tasks.errors import RegistryError
-from tasks.evaluate.kinds import kind_of
 from tasks.evaluate.records import Evaluated
 from tasks.evidence.keys import SigningKey
 from tasks.fairness.verdict import Verdict, Verdicts
@@ -83,7 +82,7 @@ def register(
     """
     connection = filing.connection
     version, logged = _make_version(filing, plan, rows, verdicts, model_folder)
-    check_served(connection, logged.uri, rows, predictions, kind_of(plan.judgement))
+    check_served(connection, logged.uri, rows, predictions, plan.judgement)
     reviewed = _asks_for_review(plan, verdicts)
     if verdicts.verdict is not Verdict.PASS and not reviewed:
         because = "\n".join([verdicts.summary, *_undecided(verdicts)])

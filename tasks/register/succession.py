@@ -53,7 +53,7 @@ class Succession:
             # A champion of other columns can't judge these rows: nothing shows that the new one is no worse.
             return Decision(takes_over=False, because=f"{champion} can't predict these test rows: {error}")
         kind, margin = kind_of(self.judgement), self.judgement.champion.margin
-        old = kind.served(columns_of(served))["prediction"]
+        old = kind.served(columns_of(served), self.judgement)["prediction"]
         new = self.predictions["prediction"]
         self.paired = kind.compare(new, old, self.truth, margin, self.judgement.alpha)
         sentence = (

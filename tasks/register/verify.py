@@ -15,15 +15,20 @@ import pandas as pd
 import polars as pl
 
 from tasks.errors import RegistryError
-from tasks.evaluate.kinds import Kind
+from tasks.evaluate.kinds import kind_of
 from tasks.evidence.digest import digest_file
 from tasks.model.prediction_log import SETTING
+from tasks.plan.judgement import Judgement
 from tasks.register.client import Connection
 from tasks.register.registry import Version
 
 
 def check_served(
-    connection: Connection, model_uri: str, rows: pd.DataFrame, predictions: pl.DataFrame, kind: Kind
+    connection: Connection,
+    model_uri: str,
+    rows: pd.DataFrame,
+    predictions: pl.DataFrame,
+    judgement: Judgement,
 ) -> None:
     """Load the registered model as anyone would and compare every row with what was judged.
 
@@ -33,7 +38,7 @@ def check_served(
         rows: the test part's raw rows, the source's own columns.
         predictions: as judged, the columns of predictions.csv: classes and their scores, compared as float32,
             or numbers likewise.
-        kind: of the label; says what a prediction is.
+        judgement: of the plan; its label says what a prediction is.
 
     Raises:
         RegistryError: naming the first row that differs, or that the model can't be loaded or fed.
@@ -41,7 +46,7 @@ def check_served(
     served = predict(connection, model_uri, rows, predictions["row_digest"].to_list())
     if len(served) != len(predictions):
         raise RegistryError(f"{model_uri}: {len(predictions)} rows were judged, it predicts {len(served)}")
-    told = kind.served(columns_of(served))
+    told = kind_of(judgement).served(columns_of(served), judgement)
     for name in ("prediction", *(other for other in told.columns if other != "prediction")):
         _require_equal(model_uri, name, predictions[name].to_numpy(), told[name].to_numpy())
 

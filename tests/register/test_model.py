@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 
 from tasks.errors import RegistryError
-from tasks.evaluate import classes
 from tasks.model.grouped import Adjustment, Attribute, Grouped
 from tasks.model.predictor import Predictor
+from tasks.plan import load_plan
 from tasks.plan.source import Column
 from tasks.register.client import Connection
 from tasks.register.model import input_schema, log_model, requirements
@@ -25,6 +25,8 @@ from tasks.register.registry import create_version
 from tasks.register.runs import start
 from tasks.register.verify import check_served, download_dossier, predict
 from tests.register.conftest import COLUMNS
+
+ADULT = load_plan("adult", Path(__file__).parents[2] / "data").judgement
 
 
 @pytest.fixture
@@ -180,18 +182,18 @@ def test_judged_predictions_are_what_is_served(
     predictions, scores = found["prediction"].tolist(), found["probability"].to_numpy(np.float32)
     digests = [f"{row:016x}" for row in range(len(rows))]
     judged = pl.DataFrame({"row_digest": digests, "prediction": predictions, "score": scores})
-    check_served(connection, logged, rows, judged, classes)
+    check_served(connection, logged, rows, judged, ADULT)
 
     other = [*predictions]
     other[7] = "<=50K" if predictions[7] == ">50K" else ">50K"
     with pytest.raises(RegistryError, match=r"1 of 40 rows have another prediction; first row 7: judged"):
-        check_served(connection, logged, rows, judged.with_columns(prediction=pl.Series(other)), classes)
+        check_served(connection, logged, rows, judged.with_columns(prediction=pl.Series(other)), ADULT)
     moved = scores.copy()
     moved[3] = np.nextafter(moved[3], np.float32(1))
     with pytest.raises(RegistryError, match=r"another score; first row 3"):
-        check_served(connection, logged, rows, judged.with_columns(score=pl.Series(moved)), classes)
+        check_served(connection, logged, rows, judged.with_columns(score=pl.Series(moved)), ADULT)
     with pytest.raises(RegistryError, match="39 rows were judged"):
-        check_served(connection, logged, rows, judged[:-1], classes)
+        check_served(connection, logged, rows, judged[:-1], ADULT)
 
 
 def test_flipped_weights_are_not_served(connection: Connection, logged: str, rows: pd.DataFrame) -> None:
