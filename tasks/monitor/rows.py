@@ -23,6 +23,7 @@ from tasks.monitor.records import NewRows
 from tasks.plan.data import Number
 from tasks.plan.judgement import Judgement
 from tasks.plan.monitoring import Monitoring
+from tasks.privacy.deidentify import raw_columns
 
 
 def read_new(
@@ -45,7 +46,8 @@ def read_new(
 
     Raises:
         Refusal: no file is there, one can't be read or lacks columns, no row is the champion's, a key stands
-            twice, labels of unknown rows, a class or number that the plan does not have.
+            twice, labels of unknown rows, a class or number that the plan does not have, raw values of a
+            plan with de-identification.
     """
     left: dict[str, int] = {}
     if monitoring.log is not None:
@@ -59,6 +61,11 @@ def read_new(
         files, first, last = _files(str(monitoring.rows), "rows"), "", ""
         frame = _predicted(files, judgement, model)
     frame = _checked(frame, judgement)
+    if (privacy := judgement.privacy) is not None and (raw := raw_columns(frame, privacy)):
+        raise Refusal(
+            "operations.monitoring: new rows are expected as the champion's are, de-identified; "
+            f"{', '.join(raw)} held what judgement.privacy replaces. Nothing was kept (docs/privacy.md)"
+        )
     frame.write_parquet(snapshot)
     label = judgement.data.label.column
     known = frame.filter(pl.col(label).is_not_null())

@@ -12,7 +12,7 @@ from tasks.errors import Refusal
 from tasks.plan.deidentification import Band, Privacy
 from tasks.privacy.keys import Key
 from tasks.privacy.recognise import find, merged, replace
-from tasks.privacy.tokens import token
+from tasks.privacy.tokens import MADE, token
 
 YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 
@@ -46,6 +46,29 @@ def deidentify(
     return kept.drop([name for name in kept.columns if privacy.columns.get(name) == "remove"]), {
         name: counted[name] for name in sorted(counted)
     }
+
+
+def raw_columns(frame: pl.DataFrame, privacy: Privacy) -> list[str]:
+    """Columns that hold a value which de-identification would have replaced; names of a list are not sought.
+
+    Args:
+        frame: rows, of which columns without a rule are not looked at.
+        privacy: the plan's rules.
+    """
+    return [name for name in frame.columns if _is_raw(frame[name].drop_nulls(), privacy)]
+
+
+def _is_raw(values: pl.Series, privacy: Privacy) -> bool:
+    rule, texts = privacy.columns.get(values.name), values.cast(pl.String).unique()
+    if isinstance(rule, Band):
+        number = values.cast(pl.Float64, strict=False)
+        away = ((number / rule.band).round() * rule.band - number).abs()
+        return not away.le(1e-9 * number.abs()).fill_null(value=False).all()
+    if rule == "token":
+        return not texts.str.contains(f"^{MADE}$").all()
+    if rule == "year":
+        return any(year_of(text) != text for text in texts)
+    return values.name in privacy.texts and any(find(text, privacy, frozenset()) for text in texts)
 
 
 def _by_rule(values: pl.Series, rule: str | Band, key: Key, counted: Counter[str]) -> pl.Series:

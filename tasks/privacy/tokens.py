@@ -11,6 +11,8 @@ from tasks.privacy.keys import Key
 CODE_BYTES = 10
 NUMBERS = frozenset({"PHONE", "CARD", "IBAN", "NATIONAL"})
 """Kinds whose blanks and dashes mean nothing."""
+MADE = r"<\w+_[a-z2-7]{16}>"
+"""What a token looks like: :data:`CODE_BYTES` in base32."""
 WHOLE = re.compile(r"(\d+)\.0")
 """As pandas writes a column of whole numbers of which one was missing."""
 

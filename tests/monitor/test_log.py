@@ -16,8 +16,11 @@ from tasks.monitor.log import read_log, write_log
 from tasks.monitor.looking import answer_drift, broken_rules
 from tasks.monitor.records import NewRows
 from tasks.monitor.rows import read_new
+from tasks.plan.deidentification import Privacy
 from tasks.plan.judgement import Judgement
 from tasks.plan.monitoring import Monitoring
+from tasks.privacy.deidentify import deidentify
+from tasks.privacy.keys import Key
 from tests.represent.judgements import tiny
 
 AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
@@ -69,6 +72,22 @@ def test_a_log_comes_back_as_it_was_and_holds_nothing_personal(
     assert kept["score"].to_list() == pytest.approx([0.9, 0.1, 0.8, 0.2])
     with pytest.raises(ValueError, match="a new file"):
         write_log(ROWS, ANSWERS, judgement, "2", folder / f"a.{ending}", AT)
+
+
+def test_raw_rows_of_a_de_identified_plan_are_refused_before_they_are_kept(folder: Path) -> None:
+    columns = {"who": {"type": "category"}, "sex": {"type": "category", "values": ["F", "M"]}}
+    changes = {"protected": {"sex": {"column": "sex"}}, "privacy": {"columns": {"who": "token"}}}
+    judgement = tiny(columns, "sex", unit="who", **changes)
+    rows = ROWS.select("sex", pl.col("name").alias("who"))
+    write_log(rows, ANSWERS, judgement, "2", folder / "a.csv", AT)
+    with pytest.raises(Refusal, match=r"de-identified; who held what judgement\.privacy replaces") as refused:
+        read(folder, judgement)
+    assert "Ada" not in str(refused.value)
+    assert not (folder.parent / "snapshot.parquet").exists()
+    (folder / "a.csv").unlink()
+    made, _ = deidentify(rows, Privacy.model_validate(changes["privacy"]), Key(bytes(range(32)), "small"))
+    write_log(made, ANSWERS, judgement, "2", folder / "a.csv", AT)
+    assert read(folder, judgement).rows == 4
 
 
 def test_rows_of_other_versions_and_of_before_the_window_are_left_out_and_counted(

@@ -10,7 +10,7 @@ from presidio_analyzer import pattern_recognizer
 from tasks.errors import Refusal
 from tasks.plan.deidentification import Band, Privacy
 from tasks.privacy import recognise
-from tasks.privacy.deidentify import deidentify, year_of
+from tasks.privacy.deidentify import deidentify, raw_columns, year_of
 from tasks.privacy.keys import Key
 from tasks.privacy.recognise import ADDRESSES, DATES, NUMBERED, PHONES, Span, find, folded, merged, replace
 from tasks.privacy.tokens import token
@@ -127,6 +127,10 @@ def test_columns_by_rule() -> None:
         "born": ["1984", None, None],  # two digits, or two years, are no year
         "left": ["a", "b", "c"],
     }
+    privacy = Privacy.model_validate({"columns": rules, "texts": ["left"]})
+    assert raw_columns(frame, privacy) == ["who", "age", "pay", "born"]
+    assert raw_columns(made, privacy) == []
+    assert raw_columns(made.with_columns(left=pl.lit("mail a@b.org")), privacy) == ["left"]
     assert counted == {
         "column age: band": 3,
         "column born: year": 3,
