@@ -97,7 +97,6 @@ def audit(  # noqa: PLR0913, PLR0917 - an option each
     if publish is None and (epsilon is not None or rows_per_person != 1 or table):
         raise PlanError("assay audit", ["--epsilon, --rows-per-person and --table go with --publish DIR"])
     wish = None if publish is None else Wish(publish, epsilon, rows_per_person, tuple(table or ()))
-
     columns = Columns(
         label=label, prediction=prediction, groups=tuple(group), score=score, weight=weight, unit=unit
     )
@@ -111,14 +110,16 @@ def publish(
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new folder; all in it may be handed out")],
     epsilon: Epsilon = None,
-    total_epsilon: Annotated[float | None, typer.Option(metavar="T", help="stated first; else E")] = None,
+    total_epsilon: Annotated[
+        float | None, typer.Option(metavar="T", help="all publications of these rows, stated first; else E")
+    ] = None,
     rows_per_person: RowsPerPerson = 1,
     table: Tables = None,
 ) -> None:
     """Write the counts of a run's test part for everybody: a page, and JSON. Exit 3: an altered dossier.
 
-    Small counts are suppressed, and others with them: none can be worked out.
-    With --epsilon every count gets noise. Rows are published once, or until --total-epsilon is spent.
+    Small counts are suppressed, and others with them: none can be worked out. Rows are published once, or
+    with noise until --total-epsilon is spent.
     """
     from flows.publish import run_publish
     from infra.settings import settings
