@@ -75,8 +75,9 @@ def test_a_log_comes_back_as_it_was_and_holds_nothing_personal(
 
 
 def test_raw_rows_of_a_de_identified_plan_are_refused_before_they_are_kept(folder: Path) -> None:
-    columns = {"who": {"type": "category"}, "sex": {"type": "category", "values": ["F", "M"]}}
-    changes = {"protected": {"sex": {"column": "sex"}}, "privacy": {"columns": {"who": "token"}}}
+    columns: dict[str, dict[str, Any]] = {"who": {"type": "category"}, "sex": COLUMNS["sex"]}
+    changes: dict[str, Any] = {"protected": {"sex": {"column": "sex"}}}
+    changes["privacy"] = {"columns": {"who": "token"}}
     judgement = tiny(columns, "sex", unit="who", **changes)
     rows = ROWS.select("sex", pl.col("name").alias("who"))
     write_log(rows, ANSWERS, judgement, "2", folder / "a.csv", AT)
