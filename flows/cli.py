@@ -118,8 +118,7 @@ def publish(
 ) -> None:
     """Write the counts of a run's test part for everybody: a page, and JSON. Exit 3: an altered dossier.
 
-    Small counts are suppressed, and others with them: none can be worked out. Rows are published once, or
-    with noise until --total-epsilon is spent.
+    Small counts are suppressed, none can be worked out. The same rows are published once, or up to a total.
     """
     from flows.publish import run_publish
     from infra.settings import settings
