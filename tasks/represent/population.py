@@ -10,8 +10,10 @@ import polars as pl
 
 from tasks.errors import Refusal, SourceAltered, SourceError
 from tasks.evidence.digest import digest_file
+from tasks.ingest.tables import read_table
 from tasks.plan.base import crossing
 from tasks.plan.judgement import Judgement, Population
+from tasks.plan.source import CsvFormat
 from tasks.represent.table import JOINER, Table, tabulate
 
 SHARES_ROUNDED = 0.001  # published tables round: a hundred shares given to five digits may be this far off
@@ -38,9 +40,9 @@ def read_reference(population: Population, judgement: Judgement, folder: Path) -
     """
     path = folder / population.file
     _check_bytes(path, population.sha256)
-    # Everything is read as text: a level "1" of a category must not become a number.
-    raw = pl.read_csv(path, infer_schema=False)
     wanted = dict.fromkeys(name for names in compared_attributes(population) for name in names)
+    # Everything is read as text: a level "1" of a category must not become a number.
+    raw = read_table(path, CsvFormat(), [*wanted, "count"])
     if absent := [name for name in [*wanted, "count"] if name not in raw.columns]:
         raise Refusal(
             f"{path}: expected the columns {[*wanted, 'count']}, found {raw.columns}; missing: {absent}"

@@ -69,6 +69,7 @@ def test_an_absent_file_is_an_error(town: Callable[..., Judgement], tmp_path: Pa
         ("sex,area,people\nF,north,1\n", "count"),
         ("sex,area,count\nF,north,1\nM,south,-1\n", "line 3"),
         ("sex,area,count\nF,north,many\n", "line 2"),
+        ("sex,area,count\nF,north,1,234\n", "line 2 has 4 fields, 3 are expected"),
         ("sex,area,count\nF,north,inf\n", "line 2"),
         ("sex,area,count\nF,north,nan\n", "line 2"),
         ("sex,area,count\nF,north,\n", "line 2"),
