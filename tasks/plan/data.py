@@ -24,6 +24,8 @@ class Classes(Member):
 
     @model_validator(mode="after")
     def _classes_are_known(self) -> Classes:
+        if twice := sorted({value for value in self.values if self.values.count(value) > 1}):
+            raise ValueError(f"each class is expected once under `values`, found {twice} several times")
         if self.positive is not None and self.positive not in self.values:
             raise ValueError(f"positive {self.positive!r} is none of {self.values}")
         if strange := sorted(set(self.spellings.values()) - set(self.values)):

@@ -9,8 +9,8 @@ from tasks.plan.base import crossing
 from tasks.plan.data import Classes, Number
 from tasks.plan.features import TextFeatures
 from tasks.plan.federated import with_epochs
-from tasks.plan.judgement import TEST, Judgement
-from tasks.plan.metrics import NUMBERS
+from tasks.plan.judgement import TEST, Judgement, Limit
+from tasks.plan.metrics import NUMBERS, SCORES
 from tasks.plan.model import CNN, Pretrained
 from tasks.plan.recipe import Recipe
 from tasks.plan.training import AdamW, BinaryCrossEntropy, Cosine, MeanSquaredError
@@ -126,6 +126,8 @@ def _metric_problems(judgement: Judgement, *, numeric: bool) -> Iterator[str]:
     for i, required in enumerate(judgement.performance):
         if (required.metric in OF_NUMBERS) != numeric:
             yield f"judgement.performance[{i}].metric: {required.metric!r} is no metric of {what}"
+        elif required.metric == "auc" and len(getattr(judgement.data.label, "values", ())) != 2:
+            yield f"judgement.performance[{i}].metric: 'auc' is of two classes, the label has more"
     for name, own in judgement.sets.items():
         at = "judgement" if name == TEST else f"judgement.audits.{name}"
         for i, limit in enumerate(own.limits):
@@ -133,6 +135,20 @@ def _metric_problems(judgement: Judgement, *, numeric: bool) -> Iterator[str]:
                 yield f"{at}.limits[{i}].metric: {limit.metric!r} is no metric of {what}"
             if numeric and "label" in crossing(limit.attribute):
                 yield f"{at}.limits[{i}].attribute: the label is a number, and no group"
+            if limit.metric in SCORES:
+                yield from (f"{at}.limits[{i}].{problem}" for problem in _score_problems(limit, own))
+
+
+def _score_problems(limit: Limit, own: Judgement) -> Iterator[str]:
+    """What no score is kept for: it would be found after training, on test rows."""
+    if limit.attribute not in own.protected:
+        names = ", ".join(own.protected)
+        yield (
+            f"attribute: {limit.metric!r} is of scores, kept by protected attribute: expected one of {names}, "
+            f"found {limit.attribute!r}"
+        )
+    if isinstance(own.data.label, Classes) and len(own.data.label.values) != 2:
+        yield f"metric: {limit.metric!r} is of two classes, the label has {len(own.data.label.values)}"
 
 
 def _search_problems(label: Classes | Number, recipe: Recipe) -> Iterator[str]:

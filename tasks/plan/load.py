@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ def load_plan(name: str, data: Path, settings: Sequence[str] = ()) -> Plan:
     """
     path = data / name / "plan.yaml"
     if not path.is_file():
-        raise PlanError(str(path), [f"there is no plan {name!r}{closest(name, plan_names(data))}"])
+        meant = name.removesuffix("/plan.yaml").rpartition("/")[2]  # data/adult/plan.yaml
+        raise PlanError(str(path), [f"there is no plan {name!r}{closest(meant, plan_names(data))}"])
     document = read_document(path)
     for setting in settings:
         _apply(document, setting)
@@ -185,7 +186,7 @@ def explain(detail: ErrorDetails) -> Iterator[str]:
     path = _path(detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        yield f"{path}: unknown key{closest(str(detail['loc'][-1]), _vocabulary())}"
+        yield f"{path}: unknown key{closest(str(detail['loc'][-1]), _keys_at(detail['loc'][:-1]))}"
     elif kind == "missing":
         yield f"{path}: is required and missing"
     elif kind == "literal_error":
@@ -229,11 +230,35 @@ def closest(word: str, known: Sequence[str]) -> str:
     return f"; known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 
-def _vocabulary() -> list[str]:
-    """Every key that a plan may hold anywhere."""
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    """Keys that a plan may hold at a place; those of all members where it is a union's."""
     schema = Plan.model_json_schema()
-    models = [schema, *schema["$defs"].values()]
-    return sorted({key for model in models for key in model.get("properties", {})})
+    nodes = list(_members_of([schema], schema["$defs"]))
+    for part in location:
+        below = [node for known in nodes for node in _below_schema(known, part)]
+        nodes = list(_members_of(below, schema["$defs"])) or nodes  # a union's tag leads no further
+    return sorted({key for node in nodes for key in node.get("properties", {})})
+
+
+def _below_schema(node: Mapping[str, Any], part: int | str) -> Iterator[Any]:
+    if isinstance(part, int):
+        yield from (node[key] for key in ("items",) if key in node)
+    elif part in node.get("properties", {}):
+        yield node["properties"][part]
+    else:  # a name of the plan's own choice
+        named = [node.get("additionalProperties"), *node.get("patternProperties", {}).values()]
+        yield from (schema for schema in named if isinstance(schema, dict))
+
+
+def _members_of(nodes: Iterable[Mapping[str, Any]], definitions: Mapping[str, Any]) -> Iterator[Any]:
+    """Schemas without references and unions: what these lead to."""
+    for node in nodes:
+        if "$ref" in node:
+            yield from _members_of([definitions[node["$ref"].rpartition("/")[2]]], definitions)
+        elif members := [*node.get("anyOf", []), *node.get("oneOf", [])]:
+            yield from _members_of(members, definitions)
+        else:
+            yield node
 
 
 def _card_problems(card: Path) -> Iterator[str]:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks.plan.base import Member
 from tasks.plan.judgement import Judgement
+
+_ONE = r"(\*|\d{1,2}|[A-Za-z]{3})(-(\d{1,2}|[A-Za-z]{3}))?(/\d{1,2})?"
+_FIELD = re.compile(f"{_ONE}(,{_ONE})*")
+
+
+def _five_fields(cron: str) -> str:
+    """Tell with the plan what `assay serve` would meet months later; Prefect reads it there."""
+    fields = cron.split()
+    if len(fields) != 5 or not all(_FIELD.fullmatch(field) for field in fields):
+        raise ValueError(f"minute hour day month weekday are expected, as '0 3 * * 1', found {cron!r}")
+    return cron
+
+
+Cron = Annotated[str, AfterValidator(_five_fields)]
 
 
 class Monitoring(Member):
@@ -17,7 +32,7 @@ class Monitoring(Member):
     Exactly one of ``log`` and ``rows`` says where the new rows come from.
     """
 
-    cron: str | None = Field(
+    cron: Cron | None = Field(
         None, description="five fields, UTC: minute hour day month weekday; by hand alone when absent"
     )
     log: str | None = Field(

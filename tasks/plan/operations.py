@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.plan.base import Member
 from tasks.plan.explanations import Explanations
-from tasks.plan.monitoring import Monitoring
+from tasks.plan.monitoring import Cron, Monitoring
 from tasks.plan.review import Review
 from tasks.plan.signing import Signing
 
@@ -16,7 +16,7 @@ from tasks.plan.signing import Signing
 class Schedule(Member):
     """When retraining starts by itself."""
 
-    cron: str = Field(description="five fields, UTC: minute hour day month weekday")
+    cron: Cron = Field(description="five fields, UTC: minute hour day month weekday")
 
 
 class Registry(Member):

@@ -137,7 +137,9 @@ class Plan(Member):
         if (explained := self.operations.explanations) is not None:
             held = enumerate(explained.immutable)
             named |= {f"operations.explanations.immutable[{i}]": name for i, name in held}
-        return [*column_problems(self.judgement), *absent_columns(self.judgement, named)]
+        left = set(self.judgement.data.described()) - set(self._excluded)
+        nothing = [] if left else ["recipe.features.exclude: no column is left to learn from"]
+        return [*column_problems(self.judgement), *absent_columns(self.judgement, named), *nothing]
 
     @property
     def _excluded(self) -> list[str]:

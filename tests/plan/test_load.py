@@ -1,14 +1,16 @@
 """A plan is read strictly; every problem is shown at once, with a remedy."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tasks.errors import PlanError
-from tasks.plan import Plan, load_plan, lock, plan_names, read_locked, write_schema
+from tasks.plan import Plan, load_plan, lock, parse_plan, plan_names, read_locked, write_schema
 from tasks.plan.judgement import Protected
 
 PROJECT = Path(__file__).parents[2]
@@ -115,8 +117,53 @@ def test_malformed_yaml_says_where(data: Path) -> None:
 
 
 def test_an_unknown_plan_names_the_nearest(data: Path) -> None:
-    with pytest.raises(PlanError, match="did you mean 'adult'"):
-        load_plan("adlut", data)
+    for name in ("adlut", "data/adult", "data/adult/plan.yaml"):
+        with pytest.raises(PlanError, match="did you mean 'adult'"):
+            load_plan(name, data)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("recipe.modle", {}, "recipe.modle: unknown key; did you mean 'model'?"),  # `mode` stands elsewhere
+        ("operations.compute.device", "cuda", "operations.compute.device: unknown key; known: threads"),
+        ("judgement.protected.sex.colum", "sex", "judgement.protected.sex.colum: unknown key; did you mean"),
+        ("operations.schedule", {"cron": "every day"}, "operations.schedule.cron: minute hour day month"),
+        ("operations.schedule", {"cron": "0 3 * * 1 *"}, "operations.schedule.cron: minute hour day month"),
+        ("judgement.data.label.values", ["<=50K", ">50K", ">50K"], "found ['>50K'] several times"),
+        ("judgement.data.label.values", ["<=50K", ">50K", "?"], "performance[1].metric: 'auc' is of two"),
+    ],
+)
+def test_what_fits_nothing_is_refused_with_what_would(
+    data: Path, place: str, value: Any, message: str
+) -> None:
+    document = yaml.safe_load((data / "adult/plan.yaml").read_text())
+    *above, last = place.split(".")
+    target = document
+    for key in above:
+        target = target.setdefault(key, {})
+    target[last] = value
+    with pytest.raises(PlanError, match=re.escape(message)):
+        parse_plan("adult", document, where="a plan")
+
+
+def test_a_model_of_no_column_is_refused(data: Path) -> None:
+    document = yaml.safe_load((data / "adult/plan.yaml").read_text())
+    every = list(document["judgement"]["data"]["columns"])
+    document["recipe"]["features"] = {"exclude": every[1:]}
+    parse_plan("adult", document, where="a plan")
+    document["recipe"]["features"]["exclude"] = every
+    with pytest.raises(PlanError, match="exclude: no column is left to learn from"):
+        parse_plan("adult", document, where="a plan")
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * 1", "*/15 8-18 1,15 JAN-MAR mon", "0 0 * * 1-5/2"])
+def test_five_fields_make_a_schedule(data: Path, cron: str) -> None:
+    document = yaml.safe_load((data / "adult/plan.yaml").read_text())
+    document["operations"]["schedule"] = {"cron": cron}
+    plan = parse_plan("adult", document, where="a plan")
+    assert plan.operations.schedule is not None
+    assert plan.operations.schedule.cron == cron
 
 
 def test_a_card_with_its_sections_is_required(data: Path) -> None:
