@@ -74,9 +74,10 @@ class Claim(Record):
 
     mark: str
     told: str
-    rows_per_person: Annotated[int, Field(gt=0)]
-    epsilon: Epsilon | None
-    total: Epsilon | None
+    # Records from before there was a total have none of these: nothing else is published of their rows.
+    rows_per_person: Annotated[int, Field(gt=0)] = 1
+    epsilon: Epsilon | None = None
+    total: Epsilon | None = None
 
 
 def admitted(var: Path, rows: Iterable[str], asked: Claim) -> Claim:
@@ -129,8 +130,8 @@ def _held(path: Path) -> list[Claim]:
         return [Claim.model_validate_json(_numbered(path, i + 1).read_bytes()) for i in range(found)]
     except (FileNotFoundError, ValidationError) as error:
         problem = (
-            "the record of how rows were published is expected, and this is damaged, not whole or of another "
-            "version: restore it from a copy. Without it the same rows might be published a second time"
+            "the record of how rows were published is expected, and this is damaged or not whole: restore it "
+            "from a copy. Without it the same rows might be published a second time"
         )
         raise PlanError(str(path), [problem]) from error
 
