@@ -144,7 +144,7 @@ def _score_problems(limit: Limit, own: Judgement) -> Iterator[str]:
     if limit.attribute not in own.protected:
         names = ", ".join(own.protected)
         yield (
-            f"attribute: {limit.metric!r} is of scores, kept by protected attribute: expected one of {names}, "
+            f"attribute: {limit.metric!r} is of scores, kept by attribute: one of {names} is expected, "
             f"found {limit.attribute!r}"
         )
     if isinstance(own.data.label, Classes) and len(own.data.label.values) != 2:

@@ -57,6 +57,16 @@ NUMBERS: Mapping[str, Bounded] = {
     "parity_maximum": RANGES["maximum"],
 }
 """Metrics of a predicted number: limits on means and errors are in the label's unit."""
+SCORES: Mapping[str, Bounded] = {
+    **{f"auc_{kind}": RANGES[kind] for kind in KINDS},
+    "calibration_error_difference": RANGES["difference"],
+    "calibration_error_maximum": RANGES["maximum"],
+    "calibration_slope_difference": Bounded("difference", below=inf),
+    "calibration_slope_minimum": Bounded("minimum", below=inf),
+    "calibration_slope_maximum": Bounded("maximum", below=inf),
+    "abroca": RANGES["difference"],
+}
+"""Metrics of the score, whose histograms are kept by attribute."""
 METRICS: Mapping[str, Bounded] = {
     **{f"{name}_{kind}": RANGES[kind] for name in FAMILIES for kind in KINDS[:2]},
     "disparate_impact_ratio": RANGES["ratio"],
@@ -70,13 +80,7 @@ METRICS: Mapping[str, Bounded] = {
     "treatment_equality_minimum": Bounded("minimum", below=inf),
     "treatment_equality_maximum": Bounded("maximum", below=inf),
     "differential_fairness_epsilon": Bounded("difference", below=inf),
-    **{f"auc_{kind}": RANGES[kind] for kind in KINDS},
-    "calibration_error_difference": RANGES["difference"],
-    "calibration_error_maximum": RANGES["maximum"],
-    "calibration_slope_difference": Bounded("difference", below=inf),
-    "calibration_slope_minimum": Bounded("minimum", below=inf),
-    "calibration_slope_maximum": Bounded("maximum", below=inf),
-    "abroca": RANGES["difference"],
+    **SCORES,
     **NUMBERS,
 }
 """Every metric that a plan may limit."""
