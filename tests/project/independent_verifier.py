@@ -219,6 +219,85 @@ def check_made(plan: dict[str, Any], body: dict[str, Any], checks: Checks) -> No
         checks.same("freeze: rows made by steps that the plan lacks", sorted(set(made) - kinds), [])
 
 
+def check_named(records: list[dict[str, Any]], plan: dict[str, Any], checks: Checks) -> None:
+    """What bodies say of files of the dossier, against what the records vouch for; what pins a file."""
+    vouched = {file["path"]: file for record in records for file in record["files"]}
+    bodies = {record["step"]: record["body"] for record in records}
+    for step in ("validation", "representativeness", "freeze", "opening"):
+        folder = "model/" if step == "freeze" else ""
+        named = [{**ref, "path": folder + ref["path"]} for ref in references(bodies.get(step, {}))]
+        other = [ref["path"] for ref in named if vouched.get(ref["path"]) != ref]
+        checks.none(f"{step}: files in its body are those vouched for", other)
+    pins = {"environment.json": bodies.get("environment", {}).get("packages")}
+    if population := plan["judgement"].get("population"):
+        pins[population["file"]] = population["sha256"]
+    for path, digest in pins.items():
+        if path in vouched and digest is not None:
+            checks.same(f"{path} is the one that is pinned", vouched[path]["sha256"], digest)
+
+
+def references(value: Any) -> Iterator[dict[str, Any]]:
+    """Every `{path, sha256, bytes}` in a body."""
+    if isinstance(value, dict) and set(value) == {"path", "sha256", "bytes"}:
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from references(inner)
+
+
+def check_digests(bodies: dict[str, Any], checks: Checks) -> None:
+    """Digests of the data and of the freeze, and that the frozen model is the registered one."""
+    if data := bodies.get("data"):
+        parts = [data["train"], data["test"], *data["audits"].values()]
+        named = [["raw", ref] for ref in data["sources"]] + [["prepared", part["file"]] for part in parts]
+        pairs = sorted([f"{where}/{Path(ref['path']).name}", ref["sha256"]] for where, ref in named)
+        checks.same("data: digest of its files", data["digest"], compact_digest(pairs))
+    freeze = bodies.get("freeze", {})
+    if "digest" not in freeze:
+        return
+    pairs = sorted([ref["path"], ref["sha256"]] for ref in freeze["files"])
+    checks.same("freeze: digest of its files", freeze["digest"], compact_digest(pairs))
+    if files := bodies.get("registration", {}).get("files"):
+        found = sorted([name, files.get(f"artifacts/model/{name}")] for name, _ in pairs)
+        checks.same("registration: the frozen model's files", found, pairs)
+
+
+def check_refused(bodies: dict[str, Any], checks: Checks) -> None:
+    """Nothing is trained on data that was refused."""
+    if "freeze" in bodies:
+        steps = [bodies.get(step, {}) for step in ("validation", "representativeness")]
+        unmet = [found["rule"] for found in steps[0].get("expectations", []) if not found["met"]]
+        problems = [problem for step in steps for problem in step.get("problems", [])]
+        checks.none("the data that was learned from was not refused", unmet + problems)
+
+
+def check_promises(plan: dict[str, Any], freeze: dict[str, Any], checks: Checks) -> None:
+    """A private model is one by the plan, has its delta, and spent no more than its epsilon."""
+    asked, spent = plan["recipe"].get("privacy"), freeze.get("privacy")
+    checks.same("freeze: privacy is on record where the plan asks for it", bool(spent), bool(asked))
+    if asked and spent:
+        checks.same("freeze: delta of the plan", spent["delta"], asked["delta"])
+        beyond = f"{spent['epsilon']} of {asked['epsilon']}" if spent["epsilon"] > asked["epsilon"] else ""
+        checks.none("freeze: epsilon is within the plan's", beyond)
+        say("unchecked  freeze: that epsilon follows from noise, rate and steps")
+
+
+def check_clients(plan: dict[str, Any], opening: dict[str, Any], cube: Cube, checks: Checks) -> None:
+    """Who counted, of federated training alone; all levels with rows where they are in the cube."""
+    federated, clients = plan["recipe"].get("federated"), opening.get("clients")
+    checks.same("opening: clients where training is federated", clients is not None, bool(federated))
+    if not federated or clients is None:
+        return
+    checks.same("opening: clients are different, and sorted", clients, sorted(set(clients)))
+    few = f"found {len(clients)}" if len(clients) < federated["minimum_clients"] else ""
+    checks.none("opening: clients are at least the plan's minimum", few)
+    if federated["clients"] in cube.names:
+        levels = sorted(name for name, table in cube.groups(federated["clients"]) if table.any())
+        checks.same("opening: clients are those with rows in the cube", clients, levels)
+    else:
+        say("unchecked  opening: which clients have test rows: the cube does not tell them apart")
+
+
 # Predictions and cube
 
 
@@ -1086,6 +1165,8 @@ def check_verdicts(
     placed = [(on, {**limit, "limit": limit["limit"] * kept_share(plan)[1]}) for on, limit in placed]
     sets, limits = [on for on, _ in placed], [limit for _, limit in placed]
     share = judgement["alpha"] / judgement["test_set"]["max_judgements"]
+    most = judgement["test_set"]["max_judgements"]
+    checks.same("max_judgements are the plan's", allowed["max_judgements"], most)
     checks.same("the level in force is the plan's alpha over its max_judgements", allowed["alpha"], share)
     planned = [[on, limit["metric"], limit["attribute"]] for on, limit in placed]
     found = [[record["on"], record["metric"], record["attribute"]] for record in records]
@@ -1246,13 +1327,20 @@ def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
     bodies = {record["step"]: record["body"] for record in records}  # the last `ending` counts
     plan = read_json((folder / "plan.json").read_bytes(), "plan.json")
     check_plan(plan, bodies["plan"], checks)
+    check_named(records, plan, checks)
+    check_digests(bodies, checks)
+    check_refused(bodies, checks)
     check_made(plan, bodies.get("freeze", {}), checks)
+    if "freeze" in bodies:
+        check_promises(plan, bodies["freeze"], checks)
     verdicts: list[str] = []
     if "opening" in bodies:
         (files,) = [record["files"] for record in records if record["step"] == "opening"]
         vouched = {file["path"] for file in files}
         cubes = check_sets(folder, plan["judgement"], bodies["opening"], vouched, checks)
         check_noise(folder, plan, bodies["plan"]["name"], checks)
+        if isinstance(cubes["test"], Cube):
+            check_clients(plan, bodies["opening"], cubes["test"], checks)
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)

@@ -855,6 +855,93 @@ def test_rows_made_by_other_steps_or_other_in_sum_are_named(
     assert "freeze: rows made, by kind and in all" in capsys.readouterr().out
 
 
+def body_of(folder: Path, step: str, **values: Any) -> None:
+    """Give a record's body these values, every digest made to fit."""
+    (path,) = (folder / "records").glob(f"*-{step}.json")
+    edit_json(path, lambda record: record["body"].update(values))
+    forge(folder)
+
+
+REFERENCE = {"path": "weights.safetensors", "sha256": "0" * 64, "bytes": 7}
+PLACED = {"path": "raw/a.csv", "sha256": "0" * 64, "bytes": 7}
+PART = {"file": PLACED, "rows": 9}
+DATA = {"sources": [PLACED], "train": PART, "test": PART, "audits": {}, "digest": "1" * 64}
+UNMET = {"expectations": [{"rule": "at least 3000 rows", "met": False}], "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("step", "values", "named"),
+    [
+        ("environment", {"packages": "0" * 64}, "environment.json is the one that is pinned"),
+        ("representativeness", {"problems": ["too few"]}, "the data that was learned from was not refused"),
+        ("representativeness", UNMET, ""),  # these are validation's
+        ("freeze", {"files": [REFERENCE], "digest": "0" * 64}, "freeze: digest of its files"),
+        ("freeze", {"files": [REFERENCE]}, "freeze: files in its body are those vouched for"),
+        ("freeze", {"privacy": {"epsilon": 1}}, "freeze: privacy is on record where the plan asks for it"),
+        ("opening", {"cube": REFERENCE | {"path": "cube.json"}}, "opening: files in its body are"),
+        ("opening", {"clients": ["u", "v"]}, "opening: clients where training is federated"),
+        ("spending", {"max_judgements": 9}, "max_judgements are the plan's"),
+    ],
+)
+def test_a_body_that_other_records_files_or_the_plan_contradict_is_named(
+    registered: Path, capsys: pytest.CaptureFixture[str], step: str, values: dict[str, Any], named: str
+) -> None:
+    body_of(registered, step, **values)
+    if not named:
+        assert verify([str(registered)]) == 0
+        return
+    assert any(named in line for line in differences(registered, capsys))
+
+
+def test_of_federated_training_it_checks_who_counted(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    federated = {"clients": "b", "minimum_clients": 2}
+    edit_json(registered / "plan.json", lambda plan: plan["recipe"].update(federated=federated))
+    levels = json.loads((registered / "cube.json").read_text())["axes"][1]["levels"]
+    told: list[tuple[list[str] | None, str]] = [
+        (None, "opening: clients where training is federated"),
+        (levels[:1], "opening: clients are at least the plan's minimum"),
+        ([*levels, "stranger"], "opening: clients are those with rows in the cube"),
+        ([*levels, levels[0]], "opening: clients are different, and sorted"),
+    ]
+    for clients, named in told:
+        body_of(registered, "opening", clients=clients)
+        assert any(named in line for line in differences(registered, capsys)), clients
+    body_of(registered, "opening", clients=levels)
+    assert verify([str(registered)]) == 0
+
+
+def test_of_private_training_it_checks_the_plans_promise(
+    registered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = {"epsilon": 3, "delta": 1e-5}
+    edit_json(registered / "plan.json", lambda plan: plan["recipe"].update(privacy=asked))
+    for epsilon, delta, named in ((3.1, 1e-5, "freeze: epsilon"), (2.9, 1e-4, "freeze: delta of the plan")):
+        body_of(registered, "freeze", privacy={"epsilon": epsilon, "delta": delta})
+        assert any(named in line for line in differences(registered, capsys))
+    body_of(registered, "freeze", privacy={"epsilon": 2.9, "delta": 1e-5})
+    assert verify([str(registered)]) == 0
+
+
+def test_digests_of_data_and_registered_model_are_computed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    program = sys.modules["independent_verifier"]
+    freeze = {"files": [REFERENCE], "digest": program.compact_digest([["weights.safetensors", "0" * 64]])}
+    own = {"artifacts/model/weights.safetensors": "0" * 64}
+    for data, files, wrong in (
+        (DATA, own, ["data: digest of its files"]),
+        (None, own, []),
+        (None, {"artifacts/model/weights.safetensors": "1" * 64}, ["registration: the frozen model's files"]),
+    ):
+        checks = program.Checks()
+        bodies = {"freeze": freeze, "registration": {"files": files}}
+        program.check_digests(bodies if data is None else {**bodies, "data": data}, checks)
+        assert checks.differences == wrong
+    assert "DIFFERENT  data: digest" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("place", "agrees"), [(2, False), (3, True), (6, True), (7, False)])
 def test_explanations_stand_between_freeze_and_registration(
     capsys: pytest.CaptureFixture[str], place: int, *, agrees: bool
