@@ -22,6 +22,13 @@ Read = TypeVar("Read")
 Format: TypeAlias = CsvFormat | JsonFormat | ParquetFormat
 LOST = "\ufffd"
 """U+FFFD, which stands for bytes that are no character: different values may have become one by it."""
+UTF_16 = "UTF-16; convert it (`iconv -f UTF-16 -t UTF-8`)"
+OTHERS = {
+    codecs.BOM_UTF16_LE: UTF_16,
+    codecs.BOM_UTF16_BE: UTF_16,
+    b"PK\x03\x04": "a workbook or a zip archive; save it as CSV, or unpack it",
+    b"PAR1": "Parquet; let `judgement.data.format` say so",
+}
 DOUBLED = re.compile(r"_duplicated_\d+$")  # which polars adds to a name that stood before
 # Of JSON: two halves of one character, a half alone, or any other escape.
 ESCAPE = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(?P<half>u[dD][89a-fA-F]\w\w)|.)", re.ASCII)
@@ -51,7 +58,9 @@ def read_table(path: Path, form: Format, expected: Sequence[str]) -> pl.DataFram
         if isinstance(form, CsvFormat):
             frame = _clean(_read_csv(path, form, expected), form.null_values)
         elif isinstance(form, JsonFormat):
-            frame = pl.read_ndjson(io.BytesIO(_whole_escapes(_text(path)).encode()), infer_schema_length=None)
+            frame = pl.read_ndjson(
+                io.BytesIO(_whole_escapes(_text(path).read()).encode()), infer_schema_length=None
+            )
         else:
             frame = pl.read_parquet(path)
     except pl.exceptions.PolarsError:
@@ -121,13 +130,13 @@ def _whole_escapes(text: str) -> str:
 
 def _bytes(path: Path) -> bytes:
     content = b"".join(pieces(path))
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Refusal(f"{path.name}: UTF-8 expected, found UTF-16; convert it (`iconv -f UTF-16 -t UTF-8`)")
+    if other := next((what for first, what in OTHERS.items() if content.startswith(first)), None):
+        raise Refusal(f"{path.name}: text in UTF-8 is expected, found {other}")
     return content
 
 
-def _text(path: Path) -> str:
-    return _bytes(path).decode("utf-8-sig", "replace")
+def _text(path: Path) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(_bytes(path)), "utf-8-sig", "replace", newline="")
 
 
 def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFrame:
@@ -166,7 +175,7 @@ def _where(path: Path, form: Format) -> str:
 def _odd_line(path: Path, form: CsvFormat) -> str:
     """Say which line of a CSV has more or fewer fields than its first line, if one has, or a stray quote."""
     csv.field_size_limit(1 << 30)  # the reader's own is below a long text
-    lines = csv.reader(io.StringIO(_text(path), newline=""), delimiter=form.delimiter, strict=True)
+    lines = csv.reader(_text(path), delimiter=form.delimiter, strict=True)
     width, first = 0, 1
     try:
         for fields in lines:
@@ -182,7 +191,7 @@ def _odd_line(path: Path, form: CsvFormat) -> str:
 
 def _no_object(path: Path) -> str:
     """Say which line of JSON lines is no object, if one is none."""
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(_text(path), start=1):
         try:
             sound = not line.strip() or isinstance(json.loads(line, parse_constant=int), dict)
         except ValueError:  # so is NaN, which is no number of JSON

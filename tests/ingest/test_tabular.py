@@ -73,7 +73,8 @@ UNREADABLE = {
         "\n".join(["age,sex ,age,job,sex", *LINES[1:]]).encode(),
         "one column age, sex is expected",
     ),
-    "UTF-16": ("\n".join(LINES).encode("utf-16"), "UTF-8 expected, found UTF-16"),
+    "UTF-16": ("\n".join(LINES).encode("utf-16"), "text in UTF-8 is expected, found UTF-16"),
+    "a zip archive": (b"PK\x03\x04\n,,", "found a workbook or a zip archive; save it as CSV"),
 }
 
 
