@@ -49,7 +49,12 @@ def typed_label(label: Label) -> pl.Expr:
 
 def typed_column(name: str, column: Column) -> pl.Expr:
     """The column in its plan's type; what can't be read as such is null."""
-    return pl.col(name).cast(TYPES[column.type], strict=False)
+    found = pl.col(name)
+    typed = found.cast(TYPES[column.type], strict=False)
+    if column.type != "integer":
+        return typed
+    # A cast drops the fraction of a number: 33.5 is no whole one.
+    return pl.when(typed.cast(pl.Float64) == found.cast(pl.Float64, strict=False)).then(typed)
 
 
 def unit_of(judgement: Judgement) -> pl.Expr:

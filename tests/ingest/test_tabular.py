@@ -150,6 +150,14 @@ def test_parquet_keeps_its_types_and_a_csv_is_none(small: Small) -> None:
         read([path], judgement.data)
 
 
+@pytest.mark.parametrize("values", [["33.0", "33.5", "33"], [33.0, 33.5, 33.0]])
+def test_a_number_with_a_fraction_is_no_whole_one(judgement: Judgement, values: list[str | float]) -> None:
+    typed = type_frame(pl.DataFrame({"age": values}), judgement)["age"]
+    assert typed.to_list() == [None if values[0] == "33.0" else 33, None, 33]
+    large = pl.DataFrame({"age": [2**53 + 1, -(2**63), None]})
+    assert type_frame(large, judgement)["age"].to_list() == [2**53 + 1, -(2**63), None]
+
+
 def test_description_has_a_level_for_each_attribute(judgement: Judgement) -> None:
     ages = [16, 17, 39, 40, 64, 65, 99, None]
     frame = pl.DataFrame({"age": ages, "sex": ["F", None] * 4, "income": ["low"] * 8})
