@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
+from filelock import FileLock, Timeout
 
 from infra.settings import settings
 from tasks.errors import Refusal, SourceError
@@ -36,13 +40,19 @@ METHOD = "assay 3"
 """Of our own rules, and with which version of them; the records name presidio's version beside it."""
 
 
+SCRATCH, LOCK = "assay-raw-", ".in-use"
+NOT_LOCKED_YET = 60.0
+"""Seconds in which a new folder may be without its lock."""
+
+
 def fetch_deidentified(
     plan: Plan, raw: Path, beside: Path, mirror: Path | None, *, create: bool = False
 ) -> Fetched:
     """Fill ``raw`` with the plan's sources, de-identified, and ``deidentified.json``.
 
     The raw files live in a folder of the system's temporary one, which only this user may read, for as long
-    as this takes. What is there already and follows from the same plan stays.
+    as this takes; one that a killed run left there is deleted first. What is in ``raw`` already and follows
+    from the same plan stays.
 
     Args:
         plan: with ``judgement.privacy``.
@@ -65,8 +75,8 @@ def fetch_deidentified(
     marks, files = {}, {}
     counted: Counter[str] = Counter()
     for source in plan.judgement.sources:
-        with tempfile.TemporaryDirectory(prefix="assay-raw-") as scratch:
-            obtained = Path(scratch) / source.name
+        with _scratch() as scratch:
+            obtained = scratch / source.name
             # What is told of other bytes is keyed too: an error is logged.
             fetch(source, obtained, mirror, pinned=lambda sha256: file_mark(key, sha256))
             sets = _sets_of(plan, source)
@@ -86,6 +96,18 @@ def fetch_deidentified(
     made = Fetched(asked=asked_of(plan), files=files, found=found)
     write_atomically(raw / RECORD, (json.dumps(made.model_dump(), indent=2, sort_keys=True) + "\n").encode())
     return made
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for a raw file, locked for as long as it is needed; those that no one holds are deleted."""
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(Timeout, OSError):  # it is in use, or another user's
+            if time.time() - left.stat().st_mtime > NOT_LOCKED_YET:
+                with FileLock(left / LOCK, timeout=0):
+                    shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder, FileLock(Path(folder) / LOCK):
+        yield Path(folder)
 
 
 def plan_key(plan: str, beside: Path, *, create: bool = False) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
@@ -68,14 +69,17 @@ def _port(place: int, connection: Connection) -> int:
 
 
 def answer(client_of: Callable[[Path], Client], folder: Path, connection: Connection) -> None:
-    """Be the client of the folder, until whoever started this closes the connection, or ends.
+    """Be the client of the folder, until whoever started this closes the connection, or ends; then remove it.
 
     Args:
         client_of: makes the client.
         folder: what it holds.
         connection: gets the port.
     """
-    server, port = serve(client_app(client_of(folder)))
-    connection.send(port)
-    connection.poll(None)
-    server.stop(None)
+    try:
+        server, port = serve(client_app(client_of(folder)))
+        connection.send(port)
+        connection.poll(None)
+        server.stop(None)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # whoever laid it out may have been killed

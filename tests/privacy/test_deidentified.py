@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from infra.settings import settings
 from tasks.errors import PlanError, Refusal, SourceError
@@ -147,6 +150,23 @@ def test_what_is_there_needs_no_key_and_another_key_is_refused(
     settings.cache_clear()
     with pytest.raises(SourceError, match="the one at hand has fingerprint"):
         fetch_parts(changed, tmp_path, None)
+
+
+def test_raw_files_that_a_killed_run_left_are_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    left, used, new = (temporary / f"assay-raw-{name}" for name in ("left", "used", "new"))
+    for folder in (left, used, new):
+        folder.mkdir(parents=True)
+        (folder / "rows.csv").write_bytes(csv())
+    for folder in (left, used):
+        os.utime(folder, (0, 0))
+    with FileLock(used / ".in-use", timeout=0):
+        os.utime(used, (0, 0))
+        fetch_parts(plan_of(tmp_path, csv()), tmp_path / "made", None, tmp_path)
+    assert sorted(temporary.iterdir()) == [new, used]
 
 
 def test_other_bytes_are_refused_by_their_keyed_hash(tmp_path: Path) -> None:
