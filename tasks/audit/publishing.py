@@ -228,6 +228,7 @@ def page(published: Published) -> str:
         published=published,
         counts=published.counts,
         title=next(iter(published.of.values())),
+        together=TOGETHER,
         tables=[(table, _rows(table)) for table in published.counts.tables],
         style=page_style(),
     )

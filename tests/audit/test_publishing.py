@@ -92,7 +92,9 @@ def test_noise_covers_all_files_of_the_folder(tmp_path: Path) -> None:
         deviation = f"{content['counts']['deviation']:.3g}"
         full = str(content["counts"]["deviation"])
         content = agreed(folder, {"0", "1", "1.0", "2", "2.72", deviation, full})
-        assert "two tables give different totals" in " ".join(page.outside.split())
+        said = " ".join(page.outside.split())
+        assert "two tables give different totals" in said
+        assert "earlier or later, add theirs: epsilon 1 in all." in said
         files = b"".join(path.read_bytes() for path in folder.iterdir())
         key = (tmp_path / "var/keys/publication.key").read_bytes().strip()
         assert key not in files
