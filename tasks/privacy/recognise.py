@@ -64,6 +64,7 @@ DATES = (
     rf"\b{MONTH}\.?\s+\d{{1,2}}(?:st|nd|rd|th)?,?\s+\d{{4}}\b",
     r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\b|(?=T\d))",
     r"\b\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?=T\d)",
+    r"(?<![\d-])\d{1,2}-\d{1,2}-\d{2}(?![\d-])",
 )
 # What presidio leaves out: numbers without an area, and such as only the word before says what they are.
 PHONES = r"(?<![\d-])[2-9]\d{2}-\d{4}(?![\d-])"
@@ -74,7 +75,7 @@ NUMBERED = (
 )
 # Where two parts may take the same characters the first keeps what it has (`*+`, `++`): a text that has all
 # of an address but its end is else tried in every division.
-NUMBER, WORDS = r"\b\d{1,5}[a-z]?", r"(?:\s+[\w.'’-]+){1,4}?"  # noqa: RUF001 - as typeset
+NUMBER, WORDS = r"\b\d{1,5}[a-z]?(?:[-/]\d{1,5}[a-z]?)?", r"(?:\s+[\w.'’-]+){1,4}?"  # noqa: RUF001 - as typeset
 PLACE = (
     r"(?:\.?\s+(?-i:[NS]?[EW]|[NS])\b)?(?:,?\s+(?:apt|apartment|suite|unit|flat|#)\.?\s*\w+)?"
     r"(?:,\s*+[\w .'-]{2,30},?\s++[A-Z]{2}\s++\d{5}(?:-\d{4})?)?"

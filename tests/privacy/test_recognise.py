@@ -58,6 +58,7 @@ PRIVACY = Privacy.model_validate(
         # As machines, forms and hasty people write them.
         ("at 1984-03-14T10:00:00, 19840314T1000", "at [DATE]T10:00:00, [DATE]T1000"),
         ("123 MAPLE DR, BOSTON, MA 02110; 12 ELM CLOSE; 123 main st", "[ADDRESS]; [ADDRESS]; [ADDRESS]"),
+        ("at 99-101 Elm Road, 1/2a Oak Lane; born 3-14-84", "at [ADDRESS], [ADDRESS]; born [DATE]"),
         ("1600 Pennsylvania Ave NW, Washington, DC 20500", "[ADDRESS]"),
         ("London NW1 6XE, Springfield, IL 62704", "London [ADDRESS], Springfield, [ADDRESS]"),
         ("ring 555-2671, not 2015-2016 or 5-555-2671", "ring [PHONE], not 2015-2016 or 5-555-2671"),
@@ -171,6 +172,7 @@ HOSTILE = [
     "may 1 " * 330,
     "p.o. box " * 220,
     "1 a st" + " " * 2000,
+    "1-1/" * 500 + " a st",
     "passport no " * 160,
     "ssn " + "1 " * 1000,
     "id " + "a1" * 1000,
