@@ -108,6 +108,14 @@ class Ledger:
         grown = (*self.budgets[:budget], np.union1d(known, rows), *self.budgets[budget + 1 :])
         return replace(self, lines=(*self.lines, line), budgets=grown), allowed
 
+    def place_of(self, weights: str, judgement: str) -> int:
+        """A judgement's place among those made on its rows, on the set judged on most often; else 0."""
+        listed: dict[int, list[tuple[str, str]]] = {}
+        for line in self.lines:
+            listed.setdefault(line.budget, []).append((line.weights, line.judgement))
+        pair = (weights, judgement)
+        return max((pairs.index(pair) + 1 for pairs in listed.values() if pair in pairs), default=0)
+
     def _budget_of(self, rows: Rows) -> int:
         """The budget that at least half of the rows belong to, the most spent if several; else a new one."""
         shared = [np.isin(rows, known, assume_unique=True).mean() for known in self.budgets]

@@ -165,8 +165,9 @@ def ledger_problems(connection: Connection, model: str, dossier: Path) -> list[s
         found = _read(client, model)
     if found.problem:
         return [found.problem]
-    if any((line.weights, line.judgement) == (weights, judgement) for line in found.ledger.lines):
-        return []
+    if place := found.ledger.place_of(weights, judgement):
+        number = body_of(entries, "spending")["number"]
+        return [] if number == place else [f"judgement {number} on record, {place} in the ledger of {model}"]
     return [f"no judgement of weights {weights[:12]}… by {judgement[:12]}… stands in the ledger of {model}"]
 
 

@@ -558,8 +558,9 @@ def test_a_file_of_an_audit_set_without_a_voucher_is_named(
 
     edit_json(tmp_path / "run/records/05-opening.json", unvouched)
     forge(tmp_path / "run")
-    (found,) = differences(tmp_path / "run", capsys)
-    assert "opening vouches for the files of the audit sets: ['cube-more.json']" in found
+    named, unvouched_for = differences(tmp_path / "run", capsys)
+    assert "opening: files in its body are those vouched for: ['cube-more.json']" in named
+    assert "opening vouches for the files of the audit sets: ['cube-more.json']" in unvouched_for
 
 
 NOISY = {

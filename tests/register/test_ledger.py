@@ -88,6 +88,10 @@ def test_the_judgement_of_a_dossier_is_found_in_the_ledger(
     allowance = spend(connection, plan, new_run(connection), ROWS, "a" * 64)
     found = dossier(tmp_path / "a", plan, "a" * 64, allowance)
     assert ledger_problems(connection, "adult", found) == []
+    forged = dossier(tmp_path / "forged", plan, "a" * 64, allowance.model_copy(update={"number": 7}))
+    assert ledger_problems(connection, "adult", forged) == ["judgement 7 on record, 1 in the ledger of adult"]
+    second = spend(connection, plan, new_run(connection), ROWS, "d" * 64)
+    assert ledger_problems(connection, "adult", dossier(tmp_path / "d", plan, "d" * 64, second)) == []
     other = dossier(tmp_path / "b", plan, "b" * 64, allowance)
     assert "no judgement of weights bbbb" in ledger_problems(connection, "adult", other)[0]
     withheld = allowance.model_copy(update={"problem": "test set used up"})
