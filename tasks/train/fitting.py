@@ -31,8 +31,8 @@ from tasks.train.streaming import placed
 from tasks.train.team import ALONE, Team
 
 HOW_IT_LEARNS = {"initial", "files", "head_epochs", "frozen_layers"}
-# How torch's allocators put it: the CPU's, and that of Apple's devices.
-NO_MEMORY = ("can't allocate memory", "not enough memory", "MPS backend out of memory")
+# How they put it: torch's allocator on a CPU, those of GPUs past torch's own, and CUDA's libraries.
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "_STATUS_ALLOC_FAILED")
 NETWORK = (
     "the network. Lower the width and layers of recipe.model, or the number and width of the vectors and the "
     "length of a sample in recipe.features"

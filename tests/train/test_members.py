@@ -143,6 +143,8 @@ def test_compiling_without_a_compiler_is_refused(sample: Sample, monkeypatch: py
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
         RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, max allowed: 9.07 GB)"),
+        RuntimeError("CUDA error: out of memory"),  # as when memory is pinned
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_too_little_memory_says_what_to_lower(sample: Sample, tmp_path: Path, error: Exception) -> None:
