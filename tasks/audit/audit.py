@@ -64,7 +64,7 @@ def audit(asked: Asked) -> Audit:
         except PlanError as error:
             problems += error.problems
         if problems or limits is None or digested is None:
-            raise PlanError("assay audit", problems)
+            raise PlanError(f"assay audit {asked.file}", problems)
         judged = judged_all(counted.cube, limits, asked.alpha)
         return Audit(
             file=digested.result(),
