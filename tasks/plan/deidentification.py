@@ -112,6 +112,10 @@ def _column_problems(judgement: Judgement, privacy: Privacy, at: str) -> Iterato
     for name in privacy.texts:
         if name not in known - labels:
             yield f"{at}.texts: no column {name!r} of the data"
+    for name in sorted(
+        {data.text for data in datas if isinstance(data, Text)} - {*privacy.texts, *privacy.columns}
+    ):
+        yield f"{at}.texts: {name!r} is expected among them: texts would be pinned as they are, unsearched"
 
 
 def source_columns(data: Data) -> tuple[str, ...]:

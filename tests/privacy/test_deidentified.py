@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 from filelock import FileLock
 
 from infra.settings import settings
@@ -214,6 +215,15 @@ def test_rules_that_do_not_fit_are_refused_at_once(
     with pytest.raises(PlanError) as raised:
         plan_of(tmp_path, csv(), **privacy)
     assert told in str(raised.value)
+
+
+def test_texts_that_nobody_asked_to_search_are_refused_with_the_plan() -> None:
+    written = Path(__file__).parents[2] / "data" / "hate-speech" / "plan.yaml"
+    document = yaml.safe_load(written.read_text())
+    document["judgement"]["privacy"] = {"texts": ["phrase", "test_case"]}
+    with pytest.raises(PlanError, match=r"privacy\.texts: 'tweet' is expected among them") as raised:
+        parse_plan("hate-speech", document, where="test")
+    assert "'phrase'" not in str(raised.value)
 
 
 def test_a_plan_without_privacy_has_the_digest_that_it_had() -> None:
