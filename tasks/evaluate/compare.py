@@ -184,13 +184,17 @@ def _groups(attribute: str, joint: Joint) -> list[GroupChange]:
 
 
 def _limit_change(limit: Limit, joint: Joint, counted: Counted, measured: Sequence[float | None]) -> Change:
-    """The change of a limit's metric; of the score, which the table does not hold, without an interval."""
+    """The change of a limit's metric; of the score, which the table does not hold, without an interval.
+
+    What the gate finds undefined, such as the ratio of two rates of 0, has no change.
+    """
     metric = METRICS[limit.metric]
-    amounts = _amounts(metric, counted)
     before, after = measured
+    if before is None or after is None:
+        return UNDEFINED.model_copy(update={"before": before, "after": after})
+    amounts = _amounts(metric, counted)
     if not amounts:
-        change = None if before is None or after is None else after - before
-        return UNDEFINED.model_copy(update={"before": before, "after": after, "change": change})
+        return UNDEFINED.model_copy(update={"before": before, "after": after, "change": after - before})
     placed = []
     for amount, judged in amounts:
         names = {name for name, own in zip(counted.names, judged, strict=True) if own}

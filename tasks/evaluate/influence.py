@@ -125,7 +125,8 @@ def by_group(joint: Joint, counts: Floats, amount: Amount, side: Side) -> Number
         influence[own, own] += term.weight * slope
     value = np.where(np.isinf(linked := amount.link.of(total)), np.nan, linked)
     slopes = (amount.link.of(total + STEP) - amount.link.of(total - STEP)) / (2 * STEP)
-    return Numbers(value, (influence * slopes[:, None, None]).reshape(groups, -1))
+    with np.errstate(invalid="ignore"):  # 0 times infinity, of a value that is undefined
+        return Numbers(value, (influence * slopes[:, None, None]).reshape(groups, -1))
 
 
 def compared(numbers: Numbers, scale: Scale) -> Numbers:

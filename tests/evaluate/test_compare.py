@@ -150,6 +150,21 @@ def test_every_metric_is_the_gates_own(classes: tuple[str, ...]) -> None:
         assert one.high - one.low < 4, one.metric
 
 
+def test_what_the_gate_finds_undefined_has_no_change() -> None:
+    """Class 2 is predicted for nobody: its selection rates have no ratio, though others' have."""
+    rows = pl.DataFrame(
+        {
+            "sex": list("FFFFFFM"),
+            "label": list("0101011"),
+            "before": list("0100110"),
+            "after": list("1100110"),
+        }
+    )
+    metrics = ("demographic_parity_ratio", "treatment_equality_ratio")
+    for one in compared(rows, judgement_of(metrics, ("0", "1", "2"))).limits:
+        assert (one.before, one.after, one.change, one.low, one.levelling_down) == (None,) * 5
+
+
 def test_a_metric_of_the_score_has_no_interval() -> None:
     judged = [
         SimpleNamespace(on="test", metric="auc_difference", attribute="sex", measurement=m)
