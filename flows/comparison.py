@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from filelock import FileLock
 from rich.console import Console
 
 from flows.crashes import file_crashed_runs
 from flows.outcome import Outcome
-from flows.turns import turn
+from flows.turns import locked, turn
 from infra.settings import Settings
 from tasks.errors import PlanError, Refusal
 from tasks.evaluate.compared import Comparison, SetChange, Variant
@@ -230,7 +229,7 @@ def open_run(
     plan, locks = variants[0].plan, settings.var / "locks"
     key = signing_key(settings.signing_key, settings.var, plan.operations.signing.trusted_keys)
     locks.mkdir(parents=True, exist_ok=True)
-    with turn(f"retrain {plan.name}"), FileLock(locks / f"{plan.name}.run.lock"):
+    with turn(f"retrain {plan.name}"), locked(locks / f"{plan.name}.run.lock"):
         file_crashed_runs(connection, key)
         folder = settings.var / "compare" / plan.name
         run_id = open_comparison(connection, plan.name, folder, tags, plan.operations.registry.experiment)

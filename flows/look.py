@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from prefect.runtime import flow_run
 from rich.console import Console
 
 from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
-from flows.turns import turn
+from flows.turns import locked, turn
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal, RegistryError, SourceAltered
 from tasks.evidence.dossier import Dossier, R
@@ -195,7 +194,7 @@ def open_look(plan: Plan, settings: Settings, connection: Connection) -> Iterato
     locks, top = settings.var / "locks", settings.var / "monitoring" / plan.name
     for folder in (locks, top):
         folder.mkdir(parents=True, exist_ok=True)
-    with turn(f"monitor {plan.name}"), FileLock(locks / f"{plan.name}.monitor.lock"):
+    with turn(f"monitor {plan.name}"), locked(locks / f"{plan.name}.monitor.lock"):
         for left in top.glob(f"{SCRATCH}*"):  # of a look that was killed: it holds rows
             shutil.rmtree(left)
         file_crashed_runs(connection, key)

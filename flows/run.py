@@ -13,14 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from prefect.runtime import flow_run
 from rich.console import Console
 
 from flows.ask import ask
 from flows.crashes import file_crashed_runs
 from flows.outcome import Ending, Outcome
-from flows.turns import turn
+from flows.turns import locked, turn
 from infra.embedded import is_temporary
 from infra.settings import Settings
 from tasks.errors import AssayError, Refusal
@@ -230,7 +229,7 @@ def open_run(plan: Plan, settings: Settings, connection: Connection) -> Iterator
     key = signing_key(settings.signing_key, settings.var, plan.operations.signing.trusted_keys)
     locks = settings.var / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with turn(f"retrain {plan.name}"), FileLock(locks / f"{plan.name}.run.lock"):
+    with turn(f"retrain {plan.name}"), locked(locks / f"{plan.name}.run.lock"):
         file_crashed_runs(connection, key)
         folder = settings.var / "dossiers" / plan.name
         tags = {"assay.prefect_run": str(flow_run.id or ""), "assay.prefect_url": _prefect_url(settings)}

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from filelock import FileLock, Timeout
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
@@ -39,6 +41,26 @@ def turn(what: str) -> Iterator[None]:
         what, occupy=1, lease_duration=LEASE_SECONDS, strict=True, raise_on_lease_renewal_failure=False
     ):
         yield
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file lock, and say so if another process has to end first: that may take hours.
+
+    Args:
+        path: of the lock, in a folder that is there; it ends with its process, whatever kills that.
+    """
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        told = f"Waiting for another run of this working directory, which holds {path.as_posix()}"
+        Console(stderr=True).print(told, highlight=False, soft_wrap=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _make_limit(what: str) -> None:

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from flows.turns import locked
 from infra.embedded import LOCAL_API, is_shared
 
 from .conftest import ROOT, Assay, Workspace
@@ -102,3 +104,24 @@ def test_retraining_of_one_model_never_overlaps_that_of_two_may(
     (first, second), third = sorted(runs[:2]), runs[2]
     assert first[1] <= second[0]
     assert any(third[0] < run[1] and run[0] < third[1] for run in (first, second))
+
+
+def test_who_waits_for_another_process_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, order = tmp_path / "tiny.run.lock", list[str]()
+    with ThreadPoolExecutor(1) as pool:
+
+        def second() -> None:
+            with locked(path):
+                order.append("second")
+
+        with locked(path):
+            assert capsys.readouterr().err == ""  # nobody is told who need not wait
+            waiting = pool.submit(second)
+            told = ""
+            while not told:
+                assert not waiting.done(), waiting.result()
+                told = capsys.readouterr().err
+            order.append("first")
+        waiting.result(timeout=20)
+    assert told.startswith("Waiting for another run of this working directory, which holds ")
+    assert order == ["first", "second"]
