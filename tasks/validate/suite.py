@@ -21,6 +21,7 @@ from tasks.plan.judgement import Judgement
 from tasks.plan.plan import Plan
 from tasks.plan.source import Column, FilesFormat
 from tasks.validate.table import (
+    MISSING,
     NOT_FINITE,
     SEEN_IN_TRAINING,
     WRONG_TYPE,
@@ -134,8 +135,9 @@ def _column(name: str, column: Column, judgement: Judgement, table: pl.DataFrame
             meta=_meta(WORDS[column.type], name, key),
         )
     missing = f"at most {null_share:.2%} missing" if column.nullable else "never missing"
-    yield gxe.ExpectColumnValuesToNotBeNull(
-        column=name,
+    yield _there(
+        name,
+        is_number=column.type != "category",
         mostly=1 - null_share if column.nullable else 1,
         meta=_meta(missing, name, key),
         # Nothing is measured of a sample that can't be used: one problem, which `form` tells.
@@ -158,6 +160,13 @@ def _column(name: str, column: Column, judgement: Judgement, table: pl.DataFrame
         yield gxe.ExpectColumnValuesToBeUnique(
             column=name, meta=_meta("no value twice", name, f"{key}.unique")
         )
+
+
+def _there(name: str, *, is_number: bool, **more: Any) -> Expectation:
+    """A value is there. What is no number is null in the table, and its own problem: `form of` it tells."""
+    if is_number:
+        return gxe.ExpectColumnValuesToNotBeInSet(column=form_of(name), value_set=[MISSING], **more)
+    return gxe.ExpectColumnValuesToNotBeNull(column=name, **more)
 
 
 def _values(name: str, column: Column, data: Data, table: pl.DataFrame) -> Iterator[Expectation]:
@@ -203,8 +212,8 @@ def _label(judgement: Judgement, table: pl.DataFrame) -> Iterator[Expectation]:
     if label.column not in table.columns:
         return
     key = "judgement.data.label"
-    yield gxe.ExpectColumnValuesToNotBeNull(
-        column=label.column, meta=_meta("never missing", label.column, key)
+    yield _there(
+        label.column, is_number=isinstance(label, Number), meta=_meta("never missing", label.column, key)
     )
     if isinstance(label, Number):
         yield from _number_label(label)
