@@ -240,8 +240,8 @@ def test_column_that_the_model_does_not_take_may_hold_new_values(small: Small) -
 def test_a_value_of_a_wrong_type_is_one_problem_and_not_missing(small: Small) -> None:
     small.put("train", changed(changed(rows(60), 3, age="thirty"), 4, age=""))
     wrong, missing = sorted(judged(small).problems, reverse=True)
-    assert wrong.endswith("age: expected whole numbers, found 1 of 60 rows break it: 'thirty' (rows 3)")
-    assert missing.endswith("age: expected never missing, found 1 of 60 rows break it: nothing (rows 4)")
+    assert wrong.endswith("age: expected whole numbers, found 1 of 60 rows break it: 'wrong type' (rows 3)")
+    assert missing.endswith("age: expected never missing, found 1 of 60 rows break it: 'missing' (rows 4)")
 
 
 def test_failing_rows_are_counted_and_the_first_twenty_named(small: Small) -> None:
