@@ -190,7 +190,7 @@ def _odd_line(path: Path, form: CsvFormat) -> str:
 
 
 def _no_object(path: Path) -> str:
-    """Say which line of JSON lines is no object, if one is none."""
+    """Say which line of JSON lines is no object, or what else is wrong with them."""
     for number, line in enumerate(_text(path), start=1):
         try:
             sound = not line.strip() or isinstance(json.loads(line, parse_constant=int), dict)
@@ -198,7 +198,7 @@ def _no_object(path: Path) -> str:
             sound = False
         if not sound:
             return f": line {number} is no JSON object (NaN and Infinity are none of its numbers)"
-    return ""
+    return ": each line is an object, but the values of a column have no type in common, as true and 1"
 
 
 def _clean(frame: pl.DataFrame, null_values: list[str]) -> pl.DataFrame:

@@ -116,6 +116,9 @@ def test_json_lines_may_begin_with_a_mark_and_a_line_that_is_none_is_named(small
         path.write_text('{"age": 20}\n' + odd)
         with pytest.raises(Refusal, match=r"not readable as jsonl: line 2 is no JSON object"):
             read([path], judgement.data)
+    path.write_text('{"age": true}\n{"age": 20}\n')
+    with pytest.raises(Refusal, match="the values of a column have no type in common"):
+        read([path], judgement.data)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
