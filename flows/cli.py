@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from flows.command import leave, run, stop_if_unchanged
+from flows.command import leave, remedy_of, run, stop_if_unchanged
 from infra.garbage import collect_seldom
 
 app = typer.Typer(
@@ -19,7 +18,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 Epsilon = Annotated[
     float | None,
     typer.Option(
@@ -335,9 +333,9 @@ def main() -> None:
         _tell(error, "")
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if not (remedy := remedy_of(error)):
             raise
-        _tell(error, f"\nFree some space on the disk of {Path.cwd()} and start again.")
+        _tell(error, remedy)
         sys.exit(1)
     finally:
         # The end of the process frees all memory; without this Python first searches it for cycles, for three

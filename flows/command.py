@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
     from flows.outcome import Outcome
+
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def remedy_of(error: OSError) -> str:
+    """What to do about an error of the machine's, which is then told without a traceback; else empty."""
+    if error.errno in NO_ROOM:
+        return f"\nFree some space on the disk of {Path.cwd()} and start again."
+    if error.errno in NO_RIGHT:
+        return (
+            "\nThis user has no right to it, or the disk is read-only. Runs are kept in `var`, or the folder "
+            "that ASSAY_VAR names; plans and their data in `data`, or ASSAY_DATA."
+        )
+    return ""
 
 
 def leave(outcome: Outcome) -> NoReturn:

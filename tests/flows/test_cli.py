@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -63,3 +64,15 @@ def test_flows_show_as_forms_with_types_and_words() -> None:
             types = {shown.get("type"), *(option.get("type") for option in shown.get("anyOf", ()))}
             assert kind in types, field
             assert len(shown["description"]) > 10, field
+
+
+def test_a_place_that_nobody_may_write_to_is_told_without_a_traceback() -> None:
+    """Not even the administrator makes folders in the kernel's own file system."""
+    environment = {**os.environ, "ASSAY_VAR": "/sys/assay"}
+    command = [SCRIPT, "retrain", "adult"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "'/sys/assay" in done.stderr
+    assert "This user has no right to it, or the disk is read-only." in done.stderr
+    assert "ASSAY_VAR" in done.stderr
