@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import Any
 
+from tasks.errors import PlanError
 from tasks.evaluate.differences import changed_values
 from tasks.evidence.digest import digest_of
 from tasks.evidence.dossier import Entry
@@ -116,13 +118,18 @@ def _promised(spent: Mapping[str, Any] | None, plan: Plan) -> Iterator[str]:
         if (spent is None) != (asked is None):
             yield "freeze: privacy is on record without being in the plan, or the other way round"
         return
+    if find_spec("opacus") is None:
+        told = (
+            "a private model's epsilon is computed anew by opacus, which is not installed: pip install opacus"
+        )
+        raise PlanError("replay", [told])
     # opacus: only private plans have it installed.
     from tasks.privacy.accountant import epsilon_of  # noqa: PLC0415
     from tasks.privacy.records import Mechanism  # noqa: PLC0415
 
     epsilon = epsilon_of([Mechanism.model_validate(spent["mechanism"])], asked.delta)
     wanted = {"epsilon": epsilon, "delta": asked.delta, "clip": asked.clip}
-    yield from (f"freeze: privacy{p}" for p in changed_values({k: spent[k] for k in wanted}, wanted))
+    yield from (f"freeze: privacy.{p}" for p in changed_values({k: spent[k] for k in wanted}, wanted))
 
 
 def _registration(bodies: Bodies, frozen: Mapping[str, str]) -> Iterator[str]:

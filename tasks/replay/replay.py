@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 from pydantic import ValidationError
 
-from tasks.errors import AssayError, EvidenceError
+from tasks.errors import AssayError, EvidenceError, PlanError
 from tasks.evaluate.differences import changed_cells, changed_counts, changed_rows, changed_values
 from tasks.evaluate.evaluate import count_labels, count_predictions, estimate
 from tasks.evaluate.opening import edges_on
@@ -68,6 +68,7 @@ class Replay:
 
         Raises:
             EvidenceError: no dossier, a broken chain, or one that doesn't start with its plan.
+            PlanError: of a private model, where the accountant's package is not installed.
         """
         entries = list(read_chain(folder))
         if not entries:
@@ -83,7 +84,13 @@ class Replay:
         replay.note("chain of records", cut, f"{len(entries)} records")
         replay.note("files", check_files(folder, entries), f"{sum(len(e.files) for e in entries)} files")
         replay.note("plan", replay._plan_problems(), "digests of judgement, recipe and operations")
-        replay.note("records", list(disagreements(entries, plan)), "they agree with each other")
+        try:
+            problems = list(disagreements(entries, plan))
+        except (*UNUSABLE, TypeError, AttributeError) as error:
+            if isinstance(error, PlanError):
+                raise
+            problems = [f"not what a run writes: {type(error).__name__}: {error}"]
+        replay.note("records", problems, "they agree with each other")
         return replay
 
     def note(self, what: str, problems: Sequence[str], found: str) -> None:

@@ -67,6 +67,8 @@ FORGED: dict[str, tuple[str, Callable[[Body], object], str]] = {
     "freeze": ("freeze", lambda b: b.update(digest="0" * 64), "freeze: `digest` is not that of `files`"),
     "made rows": ("freeze", lambda b: b.update(made_by={"synthesis": 5}), "freeze: rows made by step are "),
     "privacy": ("freeze", lambda b: b.update(privacy=PROMISED), "freeze: privacy is on record without "),
+    "a key less": ("freeze", lambda b: b.pop("digest"), "not what a run writes: KeyError: 'digest'"),
+    "another type": ("validation", lambda b: b.update(expectations=[3]), "not what a run writes: TypeError"),
     "cube": ("opening", lambda b: b["cube"].update(sha256="0" * 64), "opening: cube.json has another digest"),
     "registered weights": (
         "registration",
