@@ -75,7 +75,7 @@ class PrivateSteps:
             gradients = row_gradients(self.network, self.learning, piece, loss_of)
             for name, parameter in self.learning.items():
                 # What is not finite can't be cut: by one such row all weights would tell of it.
-                finite = gradients[name].nan_to_num(0.0, 0.0, 0.0)
+                finite = gradients.pop(name).nan_to_num(0.0, 0.0, 0.0)
                 parameter.grad_sample = finite  # type: ignore[attr-defined] # where opacus looks
             if i + 1 < len(pieces):
                 self.optimizer.signal_skip_step()

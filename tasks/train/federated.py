@@ -122,6 +122,9 @@ class Server:
                     f"expected (recipe.federated.minimum_clients), {clients:.0f} have some: sums would be "
                     "theirs alone; more rows are needed"
                 )
+        # Of those that vanish later all may have rows: whoever has none does not stand in for them.
+        empty = len(self.names) - round(min(holders))
+        self.needed = max(self.needed, self.federated.minimum_clients + empty)
         return Statistics(fit, float(validation), rest)
 
     def factors(self, statistics: Statistics) -> list[float]:

@@ -262,6 +262,20 @@ def test_a_sum_that_all_but_two_clients_add_nothing_to_is_refused(side: str, tmp
         fitted(carried(plan, {}, frame=FRAME.filter(elsewhere)), tmp_path)
 
 
+@pytest.mark.parametrize(("side", "task"), [("fit", "update"), ("validation", "figures")])
+def test_a_client_without_rows_does_not_stand_in_for_one_that_vanishes(
+    side: str, task: str, tmp_path: Path
+) -> None:
+    # Three answer, but of these east adds zeros: the sum would be that of two.
+    plan = plan_of({"rounds": 2})
+    held = pl.Series(held_out(FRAME, plan))
+    frame = FRAME.filter((pl.col("site") != "east") | (held if side == "fit" else ~held))
+    whole = fitted(carried(plan, {}, frame=frame), tmp_path / "whole")
+    assert whole.history[1].clients == tuple(SITES)
+    with pytest.raises(Refusal, match=r"at least 4 of 4 clients are expected, 3 answered\. north: "):
+        fitted(carried(plan, {2: "vanishes"}, task, frame), tmp_path / "less")
+
+
 class Spy:
     """Keeps every answer, as it would travel."""
 
