@@ -67,7 +67,7 @@ def _is_raw(values: pl.Series, privacy: Privacy) -> bool:
     if rule == "token":
         return not texts.str.contains(f"^{MADE}$").all()
     if rule == "year":
-        return any(year_of(text) != text for text in texts)
+        return any(year_of(text) != text.removesuffix(".0") for text in texts)  # of a column of numbers
     return values.name in privacy.texts and any(find(text, privacy, frozenset()) for text in texts)
 
 

@@ -90,6 +90,11 @@ NAMED = (
 )
 HOUSE, HAUS = r"\d{1,4}(?:[a-z]|\s?(?:bis|ter))?\b", r"\d{1,4}(?:\s?[a-z])?\b"
 ROAD = "street|st|avenue|ave|road|rd|boulevard|blvd|lane|ln|crescent|terrace|parkway|pkwy|highway|hwy|mews"
+# Other pairs of capitals stand before amounts: US, UK, EU.
+STATES = (
+    "A[KLRZ]|C[AOT]|D[CE]|FL|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|UT|"
+    "V[AIT]|W[AIVY]"
+)
 ADDRESSES = (
     rf"{NUMBER}{WORDS}\s+(?:{ROAD})\b\.?{PLACE}",
     rf"{NUMBER}{WORDS}\s+(?-i:{LARGE})\b\.?{PLACE}",
@@ -98,7 +103,7 @@ ADDRESSES = (
     rf"{STREET}{NAMED}(?:{NAMED}){{0,3}},?\s+{HOUSE}",
     rf"\b{HOUSE},?\s+{STREET}{NAMED}(?:{NAMED}){{0,3}}",
     r"\bp\.?\s?o\.?\s+box\s+\d+\b",
-    r"\b(?-i:[A-Z]{2})\s+\d{5}(?:-\d{4})?\b",
+    rf"\b(?-i:{STATES})\s+\d{{5}}(?:-\d{{4}})?\b",
 )
 
 

@@ -61,6 +61,10 @@ PRIVACY = Privacy.model_validate(
         ("at 99-101 Elm Road, 1/2a Oak Lane; born 3-14-84", "at [ADDRESS], [ADDRESS]; born [DATE]"),
         ("1600 Pennsylvania Ave NW, Washington, DC 20500", "[ADDRESS]"),
         ("London NW1 6XE, Springfield, IL 62704", "London [ADDRESS], Springfield, [ADDRESS]"),
+        (
+            "US 50000 and EU 27000 are amounts, CA 90210 is not",
+            "US 50000 and EU 27000 are amounts, [ADDRESS] is not",
+        ),
         ("ring 555-2671, not 2015-2016 or 5-555-2671", "ring [PHONE], not 2015-2016 or 5-555-2671"),
         ("passport no. C01X00T47, my SSN is 123-45-6789", "passport no. [NATIONAL], my SSN is [NATIONAL]"),
         ("id 12 of 3, licence for 4, the passport office has 12345", None),
@@ -131,6 +135,8 @@ def test_columns_by_rule() -> None:
     privacy = Privacy.model_validate({"columns": rules, "texts": ["left"]})
     assert raw_columns(frame, privacy) == ["who", "age", "pay", "born"]
     assert raw_columns(made, privacy) == []
+    typed = made.with_columns(pl.col("age", "pay", "born").cast(pl.Float64))  # as a plan may declare them
+    assert raw_columns(typed, privacy) == []
     assert raw_columns(made.with_columns(left=pl.lit("mail a@b.org")), privacy) == ["left"]
     assert counted == {
         "column age: band": 3,
