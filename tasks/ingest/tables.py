@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -27,7 +27,7 @@ OTHERS = {
     codecs.BOM_UTF16_LE: UTF_16,
     codecs.BOM_UTF16_BE: UTF_16,
     b"PK\x03\x04": "a workbook or a zip archive; save it as CSV, or unpack it",
-    b"PAR1": "Parquet; let `judgement.data.format` say so",
+    b"PAR1\x15": "Parquet; let `judgement.data.format` say so",
 }
 DOUBLED = re.compile(r"_duplicated_\d+$")  # which polars adds to a name that stood before
 # Of JSON: two halves of one character, a half alone, or any other escape.
@@ -139,9 +139,14 @@ def _text(path: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(_bytes(path)), "utf-8-sig", "replace", newline="")
 
 
+def _end(content: bytes) -> bytes:
+    """Of a line; a carriage return alone as old Macs, and Excel's "CSV (Macintosh)", write it."""
+    return b"\n" if b"\n" in content else b"\r"
+
+
 def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFrame:
     content = _bytes(path)
-    end = b"\n" if b"\n" in content else b"\r"  # as old Macs, and Excel's "CSV (Macintosh)", end a line
+    end = _end(content)
     blank = b"\r\n \t".replace(form.delimiter.encode(), b"")
     frame = pl.read_csv(
         io.BytesIO(content.rstrip(blank) + end),
@@ -175,11 +180,11 @@ def _where(path: Path, form: Format) -> str:
 def _odd_line(path: Path, form: CsvFormat) -> str:
     """Say which line of a CSV has more or fewer fields than its first line, if one has, or a stray quote."""
     csv.field_size_limit(1 << 30)  # the reader's own is below a long text
-    lines = csv.reader(_text(path), delimiter=form.delimiter, strict=True)
+    lines = csv.reader(_lines(path, form), delimiter=form.delimiter, strict=True)
     width, first = 0, 1
     try:
         for fields in lines:
-            if fields and not (form.comment and fields[0].startswith(form.comment)):
+            if fields:
                 width = width or len(fields)
                 if len(fields) != width and any(field.strip() for field in fields):
                     return f": line {first} has {len(fields)} fields, {width} are expected"
@@ -187,6 +192,17 @@ def _odd_line(path: Path, form: CsvFormat) -> str:
     except csv.Error:
         return f": in the row of line {first} a quote is out of place, or never closed"
     return ""
+
+
+def _lines(path: Path, form: CsvFormat) -> Iterator[str]:
+    """Lines of a CSV as polars parts them: a comment is none, a stray carriage return ends none."""
+    content, quoted = _bytes(path), False
+    for line in io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline=_end(content).decode()):
+        if form.comment and not quoted and line.startswith(form.comment):
+            yield "\n"
+            continue
+        quoted ^= line.count('"') % 2 == 1
+        yield line.rstrip("\r\n").replace("\r", " ") + "\n"
 
 
 def _no_object(path: Path) -> str:

@@ -130,8 +130,8 @@ def _read_file(path: Path, data: Text) -> pl.DataFrame:
         # The table was read with a sign for what is no character: where a text has it, that was there.
         undecoded = found_text.str.contains(LOST, literal=True).fill_null(value=False)
     texts = pl.select(pl.when(found_text.str.contains(SHOWN)).then(found_text)).to_series()
-    frame = as_text(frame, [name for name in frame.columns if name != data.text])
-    return frame.with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
+    kept = [name for name in (*data.columns, data.label.column) if name in frame.columns]
+    return as_text(frame.select(kept), kept).with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
 
 
 def _decoded(content: bytes) -> str | None:

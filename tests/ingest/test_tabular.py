@@ -89,6 +89,21 @@ def test_a_csv_of_another_form_is_refused_without_its_values(
     assert not any(value in str(caught.value) for value in ("Clerk", "Secret"))
 
 
+@pytest.mark.parametrize("before", ['#as,"Anna" left it\n', '# it,"never closed\n', "#\ufeff\n"])
+def test_comments_and_stray_carriage_returns_of_a_csv_make_no_row_shorter(small: Small, before: str) -> None:
+    small.document["judgement"]["data"]["format"] |= {"comment": "#"}
+    path = small.top / "rows.csv"
+    path.write_bytes(f'{before}{LINES[0]}\n22,"a\n#b",3,M,\n23,a\rb,3,M,\n'.encode())
+    rows = read([path], small.plan().judgement.data).rows()
+    assert rows == [("22", "a\n#b", "3", "M", None), ("23", "a\rb", "3", "M", None)]
+
+
+def test_a_csv_may_begin_with_the_letters_of_parquet(small: Small, judgement: Judgement) -> None:
+    path = small.top / "rows.csv"
+    path.write_text("PAR1,age,job,score,sex,income\n1,20,Clerk,1,M,low\n")
+    assert read([path], judgement.data)["PAR1"].to_list() == ["1"]
+
+
 @pytest.mark.parametrize("end", ["\r", "\r\n"])
 def test_a_mark_of_utf8_and_other_ends_of_lines_change_nothing(
     small: Small, judgement: Judgement, end: str
