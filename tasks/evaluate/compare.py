@@ -186,6 +186,7 @@ def _groups(attribute: str, joint: Joint) -> list[GroupChange]:
 def _limit_change(limit: Limit, joint: Joint, counted: Counted, measured: Sequence[float | None]) -> Change:
     """The change of a limit's metric; of the score, which the table does not hold, without an interval.
 
+    Likewise of smoothed shares where rows come in units: the gate adds its half row at effective sizes.
     What the gate finds undefined, such as the ratio of two rates of 0, has no change.
     """
     metric = METRICS[limit.metric]
@@ -193,7 +194,7 @@ def _limit_change(limit: Limit, joint: Joint, counted: Counted, measured: Sequen
     if before is None or after is None:
         return UNDEFINED.model_copy(update={"before": before, "after": after})
     amounts = _amounts(metric, counted)
-    if not amounts:
+    if not amounts or (metric.scale.prior and joint.unit is not None):
         return UNDEFINED.model_copy(update={"before": before, "after": after, "change": after - before})
     placed = []
     for amount, judged in amounts:

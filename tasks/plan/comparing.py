@@ -20,6 +20,8 @@ LISTED = 3  # terms or pairs; of more their number
 FILE = "compare.yaml"
 NONE, ALL = "none", "plan"
 """Names of the variant without any step, and of the one with all of the plan's."""
+OWN_FILES = "compare."
+"""So begin names of what a comparison leaves beside the variants' folders."""
 FIXED = {
     "mitigation": "steps stand under `mitigation`",
     "seed": "every variant is trained with the plan's seed",
@@ -149,8 +151,11 @@ def _named(plan: Plan, path: Path) -> list[PlanVariant]:
             variants.append(_read(plan, str(name), content))
         except PlanError as error:
             problems += error.problems
-    taken = {NONE, ALL} & set(map(str, document))
-    problems += [f"{name}: the comparison calls its own variant so; choose another name" for name in taken]
+    problems += [
+        f"{name}: the comparison calls a variant or file of its own so; choose another name"
+        for name in map(str, document)
+        if name in (NONE, ALL) or name.startswith(OWN_FILES)
+    ]
     if problems:
         raise PlanError(str(path), problems)
     return variants

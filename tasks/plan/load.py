@@ -117,10 +117,25 @@ def parse_plan(name: str, document: dict[str, Any], where: str) -> Plan:
         PlanError: with every problem, its key's path and a "did you mean".
     """
     try:
-        return Plan.model_validate({**document, "name": name})
+        plan = Plan.model_validate({**document, "name": name})
     except ValidationError as error:
         problems = [line for detail in error.errors() for line in explain(detail)]
         raise PlanError(where, problems) from error
+    if problems := list(_truth_as_number(document, plan.model_dump(mode="json"), ())):
+        raise PlanError(where, problems)
+    return plan
+
+
+def _truth_as_number(found: Any, made: Any, at: tuple[int | str, ...]) -> Iterator[str]:
+    """Pydantic takes true for 1: a limit or an epsilon that nobody wrote."""
+    if isinstance(found, bool) and not isinstance(made, bool):
+        yield f"{_path(at)}: a number is expected, found {str(found).lower()} (YAML reads yes and no so, too)"
+    elif isinstance(found, dict) and isinstance(made, dict):
+        for key, value in found.items():
+            yield from _truth_as_number(value, made.get(key), (*at, key))
+    elif isinstance(found, list) and isinstance(made, list):
+        for i, (value, own) in enumerate(zip(found, made, strict=False)):
+            yield from _truth_as_number(value, own, (*at, i))
 
 
 def write_schema(path: Path) -> None:

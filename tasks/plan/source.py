@@ -108,6 +108,13 @@ class CsvFormat(Member):
     comment: str | None = Field(None, description="lines that start with this are left out")
     null_values: list[str] = Field(default_factory=list, description="spellings of a missing value")
 
+    @field_validator("delimiter")
+    @classmethod
+    def _one_byte(cls, delimiter: str) -> str:
+        if not delimiter.isascii() or delimiter in '"\r\n':
+            raise ValueError(f"an ASCII character is expected, no quote or line end, found {delimiter!r}")
+        return delimiter
+
 
 class JsonFormat(Member):
     """JSON lines: an object a line; needs no options."""

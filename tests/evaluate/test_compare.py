@@ -165,13 +165,15 @@ def test_what_the_gate_finds_undefined_has_no_change() -> None:
         assert (one.before, one.after, one.change, one.low, one.levelling_down) == (None,) * 5
 
 
-def test_a_metric_of_the_score_has_no_interval() -> None:
-    judged = [
-        SimpleNamespace(on="test", metric="auc_difference", attribute="sex", measurement=m)
-        for m in (0.2, 0.1)
-    ]
-    judgement = judgement_of(("auc_difference",))
-    joint = count_joint(WORKED["before"], WORKED["after"], WORKED, judgement)
+@pytest.mark.parametrize(
+    ("metric", "unit"), [("auc_difference", None), ("differential_fairness_epsilon", "age")]
+)
+def test_what_the_joint_table_does_not_hold_has_no_interval(metric: str, unit: str | None) -> None:
+    """Scores, and the effective sizes at which the gate adds half a row: its own numbers stand there."""
+    judged = [SimpleNamespace(on="test", metric=metric, attribute="sex", measurement=m) for m in (0.2, 0.1)]
+    judgement = judgement_of((metric,), unit=unit)
+    rows = WORKED.with_columns(unit=pl.int_range(WORKED.height) // 2)
+    joint = count_joint(rows["before"], rows["after"], rows, judgement)
     found = compare_set("test", joint, None, judgement, judged[:1], judged[1:])  # type: ignore[arg-type]
     (limit,) = found.limits
     assert (limit.before, limit.after, limit.low, limit.high) == (0.2, 0.1, None, None)

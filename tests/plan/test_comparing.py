@@ -75,6 +75,7 @@ def test_a_warm_up_that_the_plan_leaves_unsaid_follows_a_variants_epochs(tmp_pat
 def test_all_problems_of_all_variants_at_once(tmp_path: Path) -> None:
     further = {
         "plan": {"mitigation": [BY_SEX]},
+        "compare.json": {"mitigation": [BY_SEX | {"strength": 0.3}]},
         "No Name": {"mitigation": [BY_SEX]},
         "strong": {"mitigation": [BY_SEX | {"strength": 2}]},
         "strange": {"mitigation": [BY_SEX | {"attribute": "hair"}]},
@@ -85,7 +86,8 @@ def test_all_problems_of_all_variants_at_once(tmp_path: Path) -> None:
         read_variants("tiny", plan_with(tmp_path, [BY_SEX], further))
     text = str(caught.value)
     for part in (
-        "plan: the comparison calls its own variant so",
+        "plan: the comparison calls a variant or file of its own so",
+        "compare.json: the comparison calls a variant or file of its own so",
         "No Name: ",
         "strong: recipe.mitigation[0]",
         "less than or equal to 1",
