@@ -295,6 +295,9 @@ def test_other_bytes_are_compared_by_prediction_only_where_that_is_fair(
             content["threads"] += elsewhere
             for file in content["files"]:
                 file["sha256"] = digest_file(dossier / "model" / file["path"])
+        if step == "registration":
+            for name in ("weights.safetensors", "model.json"):
+                content["files"][f"artifacts/model/{name}"] = digest_file(dossier / "model" / name)
 
     rechain(dossier, forge)
     done = replayed("--retrain")

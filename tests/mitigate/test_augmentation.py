@@ -92,7 +92,7 @@ def test_copies_are_described_by_what_they_are() -> None:
     told = describe_pixels(pixels)
     assert after.frame["brightness"].to_list() == pytest.approx(told["brightness"])
     assert after.frame["contrast"].to_list() == pytest.approx(told["contrast"])
-    light = np.where(told["brightness"] >= 0.5, "0.5+", "0--0.5")
+    light = np.where(told["brightness"] >= 0.5, "0.5+", "0 to 0.5")
     assert after.described["light"].to_list() == light.tolist()  # a protected attribute follows
     heard = grown(recordings(), RECORDINGS, step(attribute="voice"))
     for content, seconds, loudness in heard.frame.select("audio", "seconds", "loudness").iter_rows():
