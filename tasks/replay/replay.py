@@ -164,7 +164,8 @@ class Replay:
         if on != TEST:
             return changed_values({"rows": opened["audits"][on]["rows"]}, {"rows": len(frame)})
         clients = None
-        if federated is not None:
+        # Dossiers from before clients counted, on the day from which `made_by` is on record, name none.
+        if federated is not None and ("clients" in opened or "made_by" in self.body("freeze")):
             clients = clients_of(frame, self.plan.judgement, federated).unique().sort().to_list()
         found = {"rows": opened["rows"], "clients": opened.get("clients")}
         return changed_values(found, {"rows": len(frame), "clients": clients})

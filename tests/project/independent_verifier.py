@@ -282,9 +282,12 @@ def check_promises(plan: dict[str, Any], freeze: dict[str, Any], checks: Checks)
         say("unchecked  freeze: that epsilon follows from noise, rate and steps")
 
 
-def check_clients(plan: dict[str, Any], opening: dict[str, Any], cube: Cube, checks: Checks) -> None:
+def check_clients(plan: dict[str, Any], bodies: dict[str, Any], cube: Cube, checks: Checks) -> None:
     """Who counted, of federated training alone; all levels with rows where they are in the cube."""
-    federated, clients = plan["recipe"].get("federated"), opening.get("clients")
+    federated, clients = plan["recipe"].get("federated"), bodies["opening"].get("clients")
+    if federated and clients is None and "made_by" not in bodies["freeze"]:
+        say("unchecked  opening: which clients counted: not on record before 2026-11-23")
+        return
     checks.same("opening: clients where training is federated", clients is not None, bool(federated))
     if not federated or clients is None:
         return
@@ -1340,7 +1343,7 @@ def verify(folder: Path, checks: Checks, key: Path | None = None) -> list[str]:
         cubes = check_sets(folder, plan["judgement"], bodies["opening"], vouched, checks)
         check_noise(folder, plan, bodies["plan"]["name"], checks)
         if isinstance(cubes["test"], Cube):
-            check_clients(plan, bodies["opening"], cubes["test"], checks)
+            check_clients(plan, bodies, cubes["test"], checks)
         if "verdicts" in bodies:
             filed = read_json((folder / "training_cube.json").read_bytes(), "training_cube.json")
             training = read_cube(filed, checks)

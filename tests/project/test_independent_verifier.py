@@ -900,6 +900,9 @@ def test_of_federated_training_it_checks_who_counted(
     federated = {"clients": "b", "minimum_clients": 2}
     edit_json(registered / "plan.json", lambda plan: plan["recipe"].update(federated=federated))
     levels = json.loads((registered / "cube.json").read_text())["axes"][1]["levels"]
+    forge(registered)
+    assert verify([str(registered)]) == 0  # a dossier from before clients counted
+    body_of(registered, "freeze", made_by={})
     told: list[tuple[list[str] | None, str]] = [
         (None, "opening: clients where training is federated"),
         (levels[:1], "opening: clients are at least the plan's minimum"),
