@@ -137,3 +137,11 @@ def test_a_killed_process_blocks_no_secret(tmp_path: Path) -> None:
     assert made_once(path, b"other") == b"mine"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert sorted(tmp_path.iterdir()) == [left, path]
+
+
+def test_a_total_that_another_process_stated_since_is_not_told_as_less(tmp_path: Path) -> None:
+    ours = admitted(tmp_path, ["rows"], asked("ours", 1.0))
+    claim(tmp_path, ["rows"], admitted(tmp_path, ["rows"], asked("theirs", 1.0, total=3.0)))
+    with pytest.raises(PlanError, match="total epsilon, 3, was stated with the first"):
+        claim(tmp_path, ["rows"], ours)
+    claim(tmp_path, ["rows"], admitted(tmp_path, ["rows"], asked("ours", 1.0)))
