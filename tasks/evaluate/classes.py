@@ -87,8 +87,10 @@ def answers(
 def served(answer: Mapping[str, NDArray[Any]], judgement: Judgement) -> pl.DataFrame:
     """``score`` and ``prediction`` of what a registered model gave, by column."""
     told = {name: own.astype(np.float32) for name, own in answer.items() if name != "prediction"}
+    positive = classes_of(judgement).positive
     # Of more than two classes there is a column each; without a positive one the likeliest was predicted.
-    score = told.get(f"probability_{classes_of(judgement).positive}", np.max([*told.values()], axis=0))
+    own = None if positive is None else told.get(f"probability_{positive}")
+    score = np.max([*told.values()], axis=0) if own is None else own
     decided = pl.Series(answer["prediction"].astype(str).tolist(), dtype=pl.String)
     return pl.DataFrame({"score": pl.Series(score, dtype=pl.Float32), "prediction": decided})
 

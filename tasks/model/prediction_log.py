@@ -53,7 +53,7 @@ class PredictionLog:
         terms: of texts: column -> level -> the words that name it.
         features: of the model; None where nothing follows from a sample.
         classes: that are predicted; none where a number is.
-        positive: of two classes the one whose probability is the score.
+        positive: the class whose probability is the score; None where the predicted one's is.
     """
 
     path: Path
@@ -99,15 +99,16 @@ class PredictionLog:
         return keys
 
     def _scores(self, answer: pd.DataFrame) -> dict[str, list[Any]]:
-        """The probability of the positive class; of the predicted one where there are more than two."""
+        """The probability of the positive class; of the predicted one where the plan names none."""
         if not self.classes:
             return {}
         told = [name for name in answer.columns if str(name).startswith("probability")]
         if told:
-            return {"score": answer[told].max(axis=1).astype(float).tolist()}
+            own = f"probability_{self.positive}"
+            kept = [own] if self.positive is not None and own in told else told
+            return {"score": answer[kept].max(axis=1).astype(float).tolist()}
         # Answers with noise come without any: they are taken as certain, as where they were judged.
-        two = len(self.classes) == 2
-        return {"score": [float(not two or said == self.positive) for said in answer["prediction"]]}
+        return {"score": [float(self.positive in (None, said)) for said in answer["prediction"]]}
 
     def _values(self, kind: str, given: pd.Series) -> list[Any]:
         """A column's values as the plan types them; None for what is missing or can't be read as such."""

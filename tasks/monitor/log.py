@@ -5,7 +5,7 @@ Columns, in Parquet, CSV or JSON lines (told by the file's name):
 - ``row_key``: names the decision, once in the log; labels that come later find it by this;
 - ``time``: ISO 8601, UTC; ``model_version``: of the registered model;
 - ``prediction``: the class or number; ``score``: of classes, the probability of the positive one, of the
-  predicted one where there are more than two;
+  predicted one where the plan names none;
 - ``row_digest``: names the row by its values (`tasks.ingest.described.row_digests`);
 - every described column of the plan, but those marked `personal` that nothing in the judgement asks for; of
   a text, an image or a recording what describes it, never the sample itself, nor a frame of it;

@@ -147,8 +147,8 @@ def _score_problems(limit: Limit, own: Judgement) -> Iterator[str]:
             f"attribute: {limit.metric!r} is of scores, kept by attribute: one of {names} is expected, "
             f"found {limit.attribute!r}"
         )
-    if isinstance(own.data.label, Classes) and len(own.data.label.values) != 2:
-        yield f"metric: {limit.metric!r} is of two classes, the label has {len(own.data.label.values)}"
+    if isinstance(own.data.label, Classes) and own.data.label.positive is None:
+        yield f"metric: {limit.metric!r} holds one class against the rest: name it as the label's `positive`"
 
 
 def _search_problems(label: Classes | Number, recipe: Recipe) -> Iterator[str]:

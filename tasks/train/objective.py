@@ -83,8 +83,8 @@ class ClassObjective:
         return float(loss), float((right * weights).sum() / weights.sum())
 
     def frozen(self, scores: Scores, rule: Rule) -> Rule:
-        """Score bins are quantiles of the positive class's probability; of more classes there are none."""
-        if self.rule.positive is None or len(self.rule.classes) != 2:
+        """Score bins are quantiles of the positive class's probability; without one there are none."""
+        if self.rule.positive is None:
             return rule
         positive = self.rule.classes.index(self.rule.positive)
         return replace(rule, score_edges=quantile_edges(scores[:, positive], SCORE_BINS))

@@ -160,7 +160,7 @@ def public_rule(rule: Rule) -> Rule:
     """The rule with score bins of one width, where else they are quantiles of private rows' scores."""
     if isinstance(rule, NumberRule):
         return replace(rule, score_edges=score_edges(rule.minimum, rule.maximum, NUMBER_BINS))
-    if rule.positive is None or len(rule.classes) != 2:
+    if rule.positive is None:
         return rule
     return replace(rule, score_edges=score_edges(0, 1, SCORE_BINS))
 

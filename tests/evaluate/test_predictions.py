@@ -147,14 +147,14 @@ def test_a_file_that_is_no_numbers_is_refused(tmp_path: Path, text: str, words: 
         read_predictions(path, NUMBERS)
 
 
-@pytest.mark.parametrize("positive", [None, "a"])
+@pytest.mark.parametrize("positive", [None, "None"])
 def test_of_three_classes_what_is_served_is_what_was_judged(positive: str | None) -> None:
     """The score is that of the positive class where there is one; else a model could not be registered."""
-    label = {"column": "y", "values": ["a", "b", "c"], "positive": positive}
+    label = {"column": "y", "values": ["None", "b", "c"], "positive": positive}
     judgement = CLASSES.model_copy(
         update={"data": CLASSES.data.model_copy(update={"label": Classes.model_validate(label)})}
     )
-    rule = ClassRule(("a", "b", "c"), positive, 0.5, (), 3)
+    rule = ClassRule(("None", "b", "c"), positive, 0.5, (), 3)
     scores = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]], np.float32)
     judged = classes.answers(scores, rule, judgement, TEST)
     assert judged["score"].to_list() == pytest.approx([0.2 if positive else 0.5, 0.6])

@@ -192,16 +192,19 @@ def test_processes_that_serve_together_lose_and_mix_no_line(tmp_path: Path) -> N
 
 
 def test_scores_are_those_that_were_judged(tmp_path: Path) -> None:
-    """Of three classes the predicted one's; certain where an answer has noise; a number has none."""
+    """Of a positive class, else of the predicted one; certain where an answer has noise."""
     three = pd.DataFrame({"prediction": ["b", "c"], "probability_a": [0.1, 0.2], "probability_b": [0.6, 0.3]})
-    for classes, answer, score in (
-        (("a", "b", "c"), three.assign(probability_c=[0.3, 0.5]), [0.6, 0.5]),
-        (("0", "1"), ANSWER[["prediction"]], [1.0, 0.0]),
-        (("a", "b", "c"), three[["prediction"]], [1.0, 1.0]),
-        ((), pd.DataFrame({"prediction": [3.5, 4.0]}), [None, None]),
+    three["probability_c"] = [0.3, 0.5]
+    for classes, positive, answer, score in (
+        (("a", "b", "c"), None, three, [0.6, 0.5]),
+        (("a", "b", "c"), "a", three, [0.1, 0.2]),
+        (("0", "1"), "1", ANSWER[["prediction"]], [1.0, 0.0]),
+        (("a", "b", "c"), None, three[["prediction"]], [1.0, 1.0]),
+        (("a", "b", "c"), "c", three[["prediction"]], [0.0, 1.0]),
+        ((), None, pd.DataFrame({"prediction": [3.5, 4.0]}), [None, None]),
     ):
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.jsonl"
-        PredictionLog(path, "1", {"age": "integer"}, classes=classes, positive="1").write(ASKED, answer)
+        PredictionLog(path, "1", {"age": "integer"}, classes=classes, positive=positive).write(ASKED, answer)
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         assert [line.get("score") for line in lines] == score
 

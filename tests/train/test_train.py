@@ -1,6 +1,7 @@
 """Training on a small real slice: what it may see, that it is deterministic, and how it goes on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,17 @@ import polars as pl
 import pytest
 
 from tasks.errors import Refusal
+from tasks.evaluate.evaluate import TENTHS
 from tasks.model.predictor import Predictor
+from tasks.model.rule import ClassRule
 from tasks.plan.load import load_plan
 from tasks.plan.plan import Plan
 from tasks.plan.training import BinaryCrossEntropy
 from tasks.train import fitting
 from tasks.train.loop import State
+from tasks.train.objective import ClassObjective
 from tasks.train.prepare import held_out, prepare
+from tasks.train.private import public_rule
 from tasks.train.records import Trained
 from tasks.train.train import train
 from tests.train.conftest import Sample
@@ -59,6 +64,18 @@ def kill_after(epoch: int) -> object:
 def undisturbed(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
     return run(sample, folder), folder
+
+
+@pytest.mark.parametrize("classes", [("a", "b"), ("a", "b", "c")])
+def test_score_bins_are_of_the_positive_class_where_there_is_one(classes: tuple[str, ...]) -> None:
+    scores = np.random.default_rng(1).dirichlet(np.ones(len(classes)), 50).astype(np.float32)
+    objective = ClassObjective(ClassRule(classes, "b", 0.5, (), len(classes)), 0.0)
+    edges = objective.frozen(scores, objective.rule).score_edges
+    assert len(edges) > 20
+    assert {*edges} <= {*scores[:, 1].astype(float).tolist(), *TENTHS}
+    assert len(public_rule(objective.rule).score_edges) == 19
+    nameless = replace(objective.rule, positive=None)
+    assert ClassObjective(nameless, 0.0).frozen(scores, nameless).score_edges == ()
 
 
 def test_what_is_frozen(sample: Sample, undisturbed: tuple[Trained, Path]) -> None:
