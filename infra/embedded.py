@@ -29,7 +29,7 @@ from infra.settings import Settings, prepare_environment
 
 LOCAL_API = "ASSAY_LOCAL_PREFECT"  # the address of a server that only this working directory uses
 TEMPORARY = "ASSAY_TEMPORARY_PREFECT"  # the address of a server that ends with the command that started it
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = 10.0  # it ends as soon as all is written; a busy machine took over three
 STOP_SECONDS = 10.0
 
 
