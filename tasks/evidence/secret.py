@@ -18,10 +18,12 @@ def read_secret(path: Path, new: Callable[[], bytes] | None = None) -> bytes:
         new: gives what a file that is not there is made with; None: it is there.
 
     Raises:
-        PlanError: others may read it.
+        PlanError: others may read it, or it is no file.
     """
-    if new is not None and not path.is_file():
+    if new is not None and not (path.exists() or path.is_symlink()):
         return made_once(path, new())
+    if not path.is_file():
+        raise PlanError(str(path), ["a file is expected, found a folder, or a link that leads to none"])
     if mode := path.stat().st_mode & 0o077:
         raise PlanError(str(path), [f"others may read it (mode ...{mode:03o}): `chmod 600 {path}`"])
     return path.read_bytes()

@@ -15,12 +15,14 @@ def new_key(path: Path) -> PublicKey:
     """Make a key in a new file, mode 0600 from its first byte; gives its public half, for the plan.
 
     Raises:
-        PlanError: where the file is there already.
+        PlanError: where the file is there already, or its folder is not.
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise PlanError(COMMAND, [f"{path} is there already: a key is never overwritten"]) from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise PlanError(COMMAND, [f"{path.parent} is no folder: make it first"]) from None
     with os.fdopen(handle, "wb") as file:
         file.write(new_private_key())
     return read_key(path).public

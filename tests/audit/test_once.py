@@ -11,7 +11,7 @@ from tasks.audit import once
 from tasks.audit.once import Claim, admitted, claim
 from tasks.audit.publishing import Wish
 from tasks.errors import PlanError
-from tasks.evidence.secret import made_once
+from tasks.evidence.secret import made_once, read_secret
 
 
 def asked(mark: str, epsilon: float | None, **more: Any) -> Claim:
@@ -145,3 +145,16 @@ def test_a_total_that_another_process_stated_since_is_not_told_as_less(tmp_path:
     with pytest.raises(PlanError, match="total epsilon, 3, was stated with the first"):
         claim(tmp_path, ["rows"], ours)
     claim(tmp_path, ["rows"], admitted(tmp_path, ["rows"], asked("ours", 1.0)))
+
+
+def test_a_secret_that_is_a_folder_or_leads_nowhere_is_refused_and_not_made(tmp_path: Path) -> None:
+    """As where the disk that holds it is not mounted: a new one would give other noise, and other tokens."""
+    path = tmp_path / "a.key"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PlanError, match="a link that leads to none"):
+        read_secret(path, lambda: b"new")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(PlanError, match="found a folder"):
+        read_secret(path, lambda: b"new")
+    assert list(tmp_path.iterdir()) == [path]

@@ -136,6 +136,8 @@ def test_a_reviewers_key_is_theirs_alone_and_never_overwritten(tmp_path: Path) -
     assert read_key(path).public == public
     with pytest.raises(PlanError, match="is there already"):
         new_key(path)
+    with pytest.raises(PlanError, match="nowhere is no folder"):
+        new_key(tmp_path / "nowhere" / "me.pem")
     path.chmod(0o644)
     with pytest.raises(PlanError, match="others may read it"):
         read_key(path)
