@@ -11,16 +11,23 @@ from pydantic import AfterValidator, Field, model_validator
 from tasks.plan.base import Member
 from tasks.plan.judgement import Judgement
 
-_ONE = r"(\*|\d{1,2}|[A-Za-z]{3})(-(\d{1,2}|[A-Za-z]{3}))?(/\d{1,2})?"
+_ONE = r"(\*|L|\d{1,2}|[A-Za-z]{3})(-(\d{1,2}|[A-Za-z]{3}))?(/\d{1,2}|#[1-5])?"
 _FIELD = re.compile(f"{_ONE}(,{_ONE})*")
+_STEP = re.compile(r"[/#]\d+")
+_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 def _five_fields(cron: str) -> str:
     """Tell with the plan what `assay serve` would meet months later; Prefect reads it there."""
     fields = cron.split()
-    if len(fields) != 5 or not all(_FIELD.fullmatch(field) for field in fields):
+    if len(fields) != 5 or not all(map(_fits, fields, _RANGES)):
         raise ValueError(f"minute hour day month weekday are expected, as '0 3 * * 1', found {cron!r}")
     return cron
+
+
+def _fits(field: str, ends: tuple[int, int]) -> bool:
+    numbers = map(int, re.findall(r"\d+", _STEP.sub("", field)))
+    return bool(_FIELD.fullmatch(field)) and all(ends[0] <= number <= ends[1] for number in numbers)
 
 
 Cron = Annotated[str, AfterValidator(_five_fields)]

@@ -158,5 +158,5 @@ def _key(prepared: Prepared, beside_rows: dict[str, Any]) -> str:
         for rows in (prepared.fit, prepared.validation)
         for tensor in (*rows.tensors().values(), *rows.beside_inputs().values())
     ]
-    rows = [hashlib.sha256(tensor.numpy().data).hexdigest() for tensor in tensors]
+    rows = [hashlib.sha256(tensor.contiguous().numpy().data).hexdigest() for tensor in tensors]
     return digest_of({**beside_rows, "features": prepared.features.to_json(), "rows": rows})

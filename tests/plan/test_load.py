@@ -129,6 +129,7 @@ def test_an_unknown_plan_names_the_nearest(data: Path) -> None:
         ("operations.compute.device", "cuda", "operations.compute.device: unknown key; known: threads"),
         ("judgement.protected.sex.colum", "sex", "judgement.protected.sex.colum: unknown key; did you mean"),
         ("operations.schedule", {"cron": "every day"}, "operations.schedule.cron: minute hour day month"),
+        ("operations.schedule", {"cron": "0 24 * * 1"}, "operations.schedule.cron: minute hour day month"),
         ("operations.schedule", {"cron": "0 3 * * 1 *"}, "operations.schedule.cron: minute hour day month"),
         ("judgement.data.format.delimiter", "é", "format.delimiter: an ASCII character is expected"),
         ("judgement.data.format.delimiter", '"', "format.delimiter: an ASCII character is expected"),
@@ -165,7 +166,9 @@ def test_a_model_of_no_column_is_refused(data: Path) -> None:
         parse_plan("adult", document, where="a plan")
 
 
-@pytest.mark.parametrize("cron", ["0 3 * * 1", "*/15 8-18 1,15 JAN-MAR mon", "0 0 * * 1-5/2"])
+@pytest.mark.parametrize(
+    "cron", ["0 3 * * 1", "*/15 8-18 1,15 JAN-MAR mon", "0 0 * * 1-5/2", "59 23 L 12 5#2"]
+)
 def test_five_fields_make_a_schedule(data: Path, cron: str) -> None:
     document = yaml.safe_load((data / "adult/plan.yaml").read_text())
     document["operations"]["schedule"] = {"cron": cron}
