@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.evidence.digest import digest_file
+from tasks.evidence.digest import digest_file, digest_of
 from tests.conftest import missing
 
 from .conftest import ROOT, Assay, Done, Workspace, body
@@ -294,7 +294,9 @@ def test_other_bytes_are_compared_by_prediction_only_where_that_is_fair(
         if step == "freeze":
             content["threads"] += elsewhere
             for file in content["files"]:
-                file["sha256"] = digest_file(dossier / "model" / file["path"])
+                path = dossier / "model" / file["path"]
+                file |= {"sha256": digest_file(path), "bytes": path.stat().st_size}
+            content["digest"] = digest_of(sorted((file["path"], file["sha256"]) for file in content["files"]))
         if step == "registration":
             for name in ("weights.safetensors", "model.json"):
                 content["files"][f"artifacts/model/{name}"] = digest_file(dossier / "model" / name)
