@@ -131,7 +131,9 @@ def _read_file(path: Path, data: Text) -> pl.DataFrame:
         undecoded = found_text.str.contains(LOST, literal=True).fill_null(value=False)
     texts = pl.select(pl.when(found_text.str.contains(SHOWN)).then(found_text)).to_series()
     kept = [name for name in (*data.columns, data.label.column) if name in frame.columns]
-    return as_text(frame.select(kept), kept).with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
+    # Not frame.select(kept): a file of texts alone has no other column, and then no rows were left.
+    told = as_text(frame, kept).with_columns(texts.alias(data.text), undecoded.alias(UNDECODED))
+    return told.select(*kept, data.text, UNDECODED)
 
 
 def _decoded(content: bytes) -> str | None:
