@@ -133,12 +133,9 @@ def _promised(spent: Mapping[str, Any] | None, plan: Plan) -> Iterator[str]:
 
 
 def _registration(bodies: Bodies, frozen: Mapping[str, str]) -> Iterator[str]:
-    """The model that was registered is the frozen one, and has the run's ending."""
-    registered = bodies.get("registration")
-    if registered is None:
-        return
-    files = registered.get("files") or {}  # the first dossiers name none
-    if not files:
+    """The model that was registered is the frozen one."""
+    files = bodies.get("registration", {}).get("files")
+    if not files:  # nothing was registered, or the dossier is one of the first, which name none
         return
     if other := [name for name, sha256 in frozen.items() if files.get(f"artifacts/model/{name}") != sha256]:
         yield f"registration: {', '.join(other)} registered with another SHA-256 than the freeze's"
