@@ -18,7 +18,7 @@ from tasks.evaluate.predictions import check_predictions
 from tasks.evaluate.records import PREDICTIONS
 from tasks.fairness.counts import Counts
 from tasks.fairness.cube import Cube
-from tasks.ingest.clients import clients_of
+from tasks.ingest.clients import rows_of_clients
 from tasks.ingest.described import describe
 from tasks.model.predictor import DESCRIPTION, WEIGHTS, Predictor, rule_in
 from tasks.plan.federated import Federated
@@ -103,16 +103,10 @@ def cube_of_clients(
             left is no cube of the test part.
         EvidenceError: the sum is not what the predictions give.
     """
-    clients = clients_of(frame, judgement, federated)
-    names = clients.unique().sort().to_list()
-    if len(names) < federated.minimum_clients:
-        raise Refusal(
-            f"test part: at least {federated.minimum_clients} clients with rows are expected "
-            f"(recipe.federated.minimum_clients), {federated.clients!r} has {', '.join(names)}"
-        )
-    held = {name: CountingClient(frame.filter(clients == name), judgement) for name in names}
+    rows = rows_of_clients(frame, judgement, federated, "test")
+    held = {name: CountingClient(frame.filter(own), judgement) for name, own in rows.items()}
     with _carrier(held, federated) as carrier:
-        return sum_cubes(carrier, tuple(names), federated, judgement, model, counted)
+        return sum_cubes(carrier, tuple(held), federated, judgement, model, counted)
 
 
 def sum_cubes(

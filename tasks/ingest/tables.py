@@ -159,7 +159,7 @@ def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFr
         eol_char=end.decode(),
     )
     # Polars fills up a row with too few fields, so its last one is missing.
-    if frame.width and frame.to_series(-1).null_count() and (where := _odd_line(path, form)):
+    if frame.width and frame.to_series(-1).null_count() and (where := _odd_line(content, form)):
         raise Refusal(f"{path.name}: not every row is whole{where}; an empty field needs its delimiter, too")
     if form.header:
         named = [DOUBLED.sub("", name).strip() for name in frame.columns]
@@ -173,14 +173,14 @@ def _read_csv(path: Path, form: CsvFormat, expected: Sequence[str]) -> pl.DataFr
 def _where(path: Path, form: Format) -> str:
     """What can be said, without a value, of where a file is not as its format."""
     if isinstance(form, CsvFormat):
-        return _odd_line(path, form)
+        return _odd_line(_bytes(path), form)
     return _no_object(path) if isinstance(form, JsonFormat) else ""
 
 
-def _odd_line(path: Path, form: CsvFormat) -> str:
+def _odd_line(content: bytes, form: CsvFormat) -> str:
     """Say which line of a CSV has more or fewer fields than its first line, if one has, or a stray quote."""
     csv.field_size_limit(1 << 30)  # the reader's own is below a long text
-    lines = csv.reader(_lines(path, form), delimiter=form.delimiter, strict=True)
+    lines = csv.reader(_lines(content, form), delimiter=form.delimiter, strict=True)
     width, first = 0, 1
     try:
         for fields in lines:
@@ -194,9 +194,9 @@ def _odd_line(path: Path, form: CsvFormat) -> str:
     return ""
 
 
-def _lines(path: Path, form: CsvFormat) -> Iterator[str]:
+def _lines(content: bytes, form: CsvFormat) -> Iterator[str]:
     """Lines of a CSV as polars parts them: a comment is none, a stray carriage return ends none."""
-    content, quoted = _bytes(path), False
+    quoted = False
     for line in io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", "replace", newline=_end(content).decode()):
         if form.comment and not quoted and line.startswith(form.comment):
             yield "\n"

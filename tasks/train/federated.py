@@ -20,7 +20,7 @@ import torch
 from tasks.errors import Refusal
 from tasks.evaluate.performance import macro_f1
 from tasks.evidence.digest import digest_of
-from tasks.ingest.clients import clients_of
+from tasks.ingest.clients import rows_of_clients
 from tasks.model.device import choose_device, deterministic
 from tasks.model.network import Network
 from tasks.model.predictor import Predictor
@@ -197,14 +197,8 @@ def divided(frame: pl.DataFrame, described: pl.DataFrame, plan: Plan) -> dict[st
     """
     federated = plan.recipe.federated
     assert isinstance(federated, Federated)  # noqa: S101 - whoever calls has it
-    clients = clients_of(frame, plan.judgement, federated)
-    names = clients.unique().sort().to_list()
-    if len(names) < federated.minimum_clients:
-        raise Refusal(
-            f"training part: at least {federated.minimum_clients} clients are expected "
-            f"(recipe.federated.minimum_clients), {federated.clients!r} has {', '.join(names)}"
-        )
-    return {name: Part(frame.filter(clients == name), described.filter(clients == name)) for name in names}
+    rows = rows_of_clients(frame, plan.judgement, federated, "training")
+    return {name: Part(frame.filter(own), described.filter(own)) for name, own in rows.items()}
 
 
 @contextmanager

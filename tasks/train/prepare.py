@@ -87,13 +87,11 @@ def prepare(
         learned = before_training(grown, plan.recipe.mitigation, plan.judgement, plan.recipe.seed)
         kept, weighing = np.ones(len(learned.maker), bool), []
     features = fit_features(learned.frame, pl.Series(kept), plan)
-    strange = np.zeros(frame.height, bool)
-    strange[held] = features.unknown_rows(frame.filter(held))
-    if not (held & ~strange).any():
+    known = known_of(held, frame, features)
+    if not known.any():
         raise Refusal(_no_rows("validation", frame.height, plan))
     levels = _levels(learned, kept, plan)
     fit = _rows(features, learned, kept, plan, _weights(learned, kept, weighing), levels)
-    known = held & ~strange
     rows = fit, _rows(features, source, known, plan, _weights(source, known, weighed), levels)
     label = plan.judgement.data.label
     if isinstance(label, Classes):
@@ -104,7 +102,7 @@ def prepare(
             rows = _weighted(rows[0], factors), _weighted(rows[1], factors)
     else:
         _require_spread(rows[1].labels)
-    return Prepared(features, *rows, int(strange.sum()), made_by(learned, plan.recipe.mitigation))
+    return Prepared(features, *rows, int((held & ~known).sum()), made_by(learned, plan.recipe.mitigation))
 
 
 def _rows(
@@ -199,6 +197,13 @@ def held_out(frame: pl.DataFrame, plan: Plan) -> npt.NDArray[np.bool_]:
     """Which rows (n,) are kept for validation: whole units, or equal rows together."""
     unit = plan.judgement.unit or "row_digest"
     return validation_rows(frame[unit].cast(pl.String), plan.recipe.split.validation, plan.recipe.seed)
+
+
+def known_of(held: npt.NDArray[np.bool_], frame: pl.DataFrame, features: Features) -> npt.NDArray[np.bool_]:
+    """Which of the rows (n,) kept for validation hold only what the fitted features know: (n,)."""
+    known = held.copy()
+    known[held] = ~features.unknown_rows(frame.filter(held))
+    return known
 
 
 def _require_every_class(labels: torch.Tensor, label: Classes) -> None:

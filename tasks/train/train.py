@@ -26,7 +26,7 @@ from tasks.train.checkpoint import Checkpoints
 from tasks.train.fitting import begin, deciding, fit, settings_of
 from tasks.train.frozen import frozen
 from tasks.train.objective import Objective, objective_of
-from tasks.train.prepare import Prepared, held_out, prepare
+from tasks.train.prepare import Prepared, held_out, known_of, prepare
 from tasks.train.private import Begun, begun_of, fit_privately, public_rule
 from tasks.train.records import Trained
 from tasks.train.workers import fit_together
@@ -116,8 +116,7 @@ def _decided(
     """Make the recipe's steps after training, on the validation rows that the network can take."""
     decided = Decided(objective.rule, scores)
     if steps := [step for step in plan.recipe.mitigation if step.stage == "decision"]:
-        held = held_out(frame, plan)
-        held[held] = ~prepared.features.unknown_rows(frame.filter(held))
+        held = known_of(held_out(frame, plan), frame, prepared.features)
         weights = np.ones(len(scores)) if row_weights is None else row_weights[held]
         rows = ScoredRows(frame.filter(held), scores, prepared.validation.labels.numpy(), weights)
         decided = Decided(*(after_training(objective.rule, rows, steps, plan.judgement) or decided))

@@ -32,7 +32,7 @@ from tasks.plan.metrics import METRICS
 from tasks.plan.plan import Plan
 from tasks.plan.tuning import Between, OneOf, Setting, Tuning
 from tasks.train.part import Rows
-from tasks.train.prepare import held_out
+from tasks.train.prepare import held_out, known_of
 from tasks.train.records import Trial, Tuned
 from tasks.train.train import train
 
@@ -178,9 +178,8 @@ def _words(limit: Limit | Judged) -> str:
 
 def _judged(rows: Rows, plan: Plan, judging: Judging, model: Path) -> list[Judged]:
     """The gate's limits on the validation rows that the model can take, between the gate's groups."""
-    held = held_out(rows.frame, plan)
     predictor = Predictor.load(model).without_noise()  # on validation rows decisions are known
-    held[held] = ~predictor.features.unknown_rows(rows.frame.filter(held))
+    held = known_of(held_out(rows.frame, plan), rows.frame, predictor.features)
     predictions = predict_part(predictor, rows.frame.filter(held), plan.judgement)
     cube = count_predictions(
         predictions, rows.described.filter(held), plan.judgement, predictor.rule.score_edges

@@ -13,17 +13,22 @@ from tasks.report.made import MAKES, made
 from tasks.train.records import Trial, Tuned
 
 
-def test_a_run_tells_its_steps_and_its_rows_and_no_more_than_happened() -> None:
-    plan = load_plan("adult", Path(__file__).parents[2] / "data", [])
-    freeze = SimpleNamespace(
+def frozen(best_epoch: int, privacy: Spent | None = None) -> SimpleNamespace:
+    """What is told of a record ``freeze``."""
+    return SimpleNamespace(
         fit_rows=30_000,
         made_rows=0,
         made_by={},
         validation_rows=2_500,
-        best_epoch=3,
+        best_epoch=best_epoch,
         history=range(9),
-        privacy=None,
+        privacy=privacy,
     )
+
+
+def test_a_run_tells_its_steps_and_its_rows_and_no_more_than_happened() -> None:
+    plan = load_plan("adult", Path(__file__).parents[2] / "data", [])
+    freeze = frozen(best_epoch=3)
     lines = ["Learned from 30,000 rows; 2,500 validation rows chose epoch 3 of 9."]
     step = "Against bias, before training: reweighing (attribute sex x race, strength 0.7)."
     assert made(plan, {}) == [step]
@@ -43,15 +48,7 @@ def test_every_step_that_makes_rows_has_its_word() -> None:
 def test_what_a_private_model_promises_is_told_by_its_accountant_and_what_it_chose_by() -> None:
     plan = load_plan("adult-private", Path(__file__).parents[2] / "data", [])
     spent = Spent(epsilon=2.98, delta=1e-5, clip=1.0, mechanism=Mechanism(noise=1.25, rate=0.01, steps=800))
-    freeze = SimpleNamespace(
-        fit_rows=30_000,
-        made_rows=0,
-        made_by={},
-        validation_rows=2_500,
-        best_epoch=9,
-        history=range(9),
-        privacy=spent,
-    )
+    freeze = frozen(best_epoch=9, privacy=spent)
     *_, promised, learned = made(plan, {"freeze": freeze})
     assert promised == (
         f"Differentially private: {spent.summary}. It holds for the model, not for figures that were "
