@@ -30,8 +30,6 @@ SQLITE, PNG = b"SQLite format 3\0", b"\x89PNG\r\n\x1a\n"
 ZIP_END, ZIP_TAIL = b"PK\x05\x06", 22 + (1 << 16)
 """What ends a zip file, and among how many of its last bytes."""
 STREAM = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]|\xfd7zXZ\x00|BZh[1-9]1AY&SY")
-
-
 WHOLE = re.compile(rb"\x1f\x8b\x08|\xfd7zXZ\x00|BZh[1-9]1AY&SY")
 """Of a file that is a stream; zlib's two bytes begin other files as well."""
 
@@ -115,8 +113,6 @@ def unwrapped(content: bytes, runs: Sequence[bytes], path: Path | None) -> Itera
         yield from (("tar", inner) for inner in _tar(content))
     if not content.startswith(PNG):  # whose pixels are not looked at
         yield from _streams(content)
-        if (found := WHOLE.match(content)) and not _whole(content):
-            yield STREAMS[found[0][:1]][0], None
     yield from _unmarked(content)
     yield from (("base64", decoded) for decoded in _from_base64(runs))
 
@@ -172,8 +168,11 @@ def _decoded(run: bytes) -> bytes:
         return b""
 
 
-def _streams(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Compressed streams anywhere in some bytes; such as touch (members of one gzip file) as one."""
+def _streams(content: bytes) -> Iterator[tuple[str, bytes | None]]:
+    """Compressed streams anywhere in some bytes; such as touch (members of one gzip file) as one.
+
+    None where they begin with a stream that could not be read to its end.
+    """
     view, at, end = memoryview(content), 0, -1
     name, whole = "", [b""]
     while found := STREAM.search(content, at):
@@ -181,15 +180,17 @@ def _streams(content: bytes) -> Iterator[tuple[str, bytes]]:
             if any(whole):
                 yield name, b"".join(whole)
             name, whole = STREAMS[found[0][:1]][0], []
-        inner, at = _decompressed(view, found.start())
+        inner, at, ended = _decompressed(view, found.start())
+        if not ended and found.start() == 0 and WHOLE.match(content):
+            yield name, None
         whole.append(inner)
         end = at
     if any(whole):
         yield name, b"".join(whole)
 
 
-def _decompressed(view: memoryview, start: int) -> tuple[bytes, int]:
-    """What a stream holds as far as it can be read, and where it ends; the next place if it is none."""
+def _decompressed(view: memoryview, start: int) -> tuple[bytes, int, bool]:
+    """What a stream holds as far as it can be read, where it ends (or the next place), and whether it did."""
     stream = STREAMS[bytes(view[start : start + 1])][1]()
     made: list[bytes] = []
     at, size = start, 0
@@ -199,21 +200,8 @@ def _decompressed(view: memoryview, start: int) -> tuple[bytes, int]:
             made.append(stream.decompress(piece))
             at, size = at + len(piece), size + len(made[-1])
     except DAMAGE:
-        return b"".join(made), start + 1
-    return b"".join(made), max(at - len(stream.unused_data), start + 1)
-
-
-def _whole(content: bytes) -> bool:
-    """Whether a stream could be read to its end."""
-    stream, view, size = STREAMS[content[:1]][1](), memoryview(content), 0
-    try:
-        for at in range(0, len(view), CHUNK):
-            size += len(stream.decompress(view[at : at + CHUNK]))
-            if stream.eof or size >= LARGEST:
-                break
-    except DAMAGE:
-        return False
-    return stream.eof
+        return b"".join(made), start + 1, False
+    return b"".join(made), max(at - len(stream.unused_data), start + 1), stream.eof
 
 
 def _unmarked(content: bytes) -> Iterator[tuple[str, bytes]]:
